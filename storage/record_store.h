@@ -1,0 +1,114 @@
+// The seam between what Latchkey decides and where it is kept: load records, commit many independent
+// conditional writes in one durable step, scan. Nothing above it knows RocksDB or etcd.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "latchkey/storage/v1/record.pb.h"
+
+namespace latchkey::storage {
+
+using v1::Record;
+using v1::StoreState;
+
+// Names one version of one record within a store. 0 stands for "there is no record".
+using Revision = std::uint64_t;
+
+// A record as the store has it.
+struct Loaded {
+  std::optional<Record> record;  // empty: there is none, or it is corrupt
+  Revision revision = 0;
+  bool corrupt = false;          // something is stored that cannot be decoded
+};
+
+// One conditional write of a batch.
+struct Write {
+  std::string store_key;            // see store_key.h
+  Revision expected = 0;            // the revision that the decision was made from
+  const Record* record = nullptr;   // what to store; null deletes. Outlives the Commit call
+  // The record holds a new grant: the store gives it the next fencing token, in place of
+  // record->fencing_token().
+  bool assign_token = false;
+};
+
+struct WriteResult {
+  enum class Outcome {
+    kCommitted,  // durable
+    kConflict,   // the store has another revision; `current` is what it has; nothing was changed
+    kUnknown,    // may or may not be durable: read again before deciding anything
+  };
+  Outcome outcome = Outcome::kUnknown;
+  Revision revision = 0;           // with kCommitted: the new revision
+  std::uint64_t token = 0;         // with kCommitted and assign_token: the token given
+  Loaded current;                  // with kConflict
+};
+
+struct ScanRequest {
+  std::string prefix;          // of store keys
+  std::string after;           // only store keys above this; empty: from the start
+  std::size_t limit = 100;     // at most so many records
+  bool live_only = false;      // only HELD and IN_DOUBT records, which is quick however many are completed
+};
+
+struct Scanned {
+  std::string store_key;
+  Loaded loaded;
+};
+
+// Thread-safe; calls block. A partition's records are only ever written by that partition's thread.
+//
+// Errors: a status that is not OK from any call of an exclusive store means that the store has failed. It
+// latches: from then on every call fails, nothing further becomes durable, and only a new process on the
+// same data goes on (invariant D4).
+class RecordStore {
+ public:
+  virtual ~RecordStore() = default;
+
+  // Reads records; the answer has one element for each key, in order. A record that cannot be decoded is
+  // marked `corrupt` and does not fail the call.
+  virtual absl::StatusOr<std::vector<Loaded>> Load(std::span<const std::string> store_keys) = 0;
+
+  // Writes, each on its own condition, and returns when every write that it calls kCommitted is durable.
+  // No key may appear twice. Tokens are given in the order of the writes, and are higher than any that an
+  // earlier, answered Commit gave, whatever thread made it. An exclusive store has one writer for each
+  // key, which knows the current revision, so it does not look and never answers kConflict.
+  virtual absl::StatusOr<std::vector<WriteResult>> Commit(std::span<const Write> writes) = 0;
+
+  // Reads records in order of store key. Not a snapshot.
+  virtual absl::StatusOr<std::vector<Scanned>> Scan(const ScanRequest& request) = 0;
+
+  // What is kept beside the records; all zero in a new store.
+  virtual absl::StatusOr<StoreState> LoadState() = 0;
+  // Replaces it; durable on return.
+  virtual absl::Status SaveState(const StoreState& state) = 0;
+
+  // No token above this one was ever given. 0 in a new store.
+  virtual std::uint64_t HighestToken() = 0;
+
+  // Whether this process is the only writer.
+  virtual bool exclusive() const = 0;
+
+  // Free and reserved bytes on the store's file system, where it has one.
+  struct Space {
+    std::uint64_t free_bytes = 0;
+    std::uint64_t total_bytes = 0;
+  };
+  virtual std::optional<Space> FreeSpace() { return std::nullopt; }
+
+  // Syncs and closes. Called once, after the last other call.
+  virtual absl::Status Close() = 0;
+};
+
+// Tells a store which records may be reclaimed: those that the machine, too, takes for forgotten. Called
+// from any thread, also from within a compaction; must be quick and must not call the store.
+using IsForgotten = std::function<bool(std::string_view store_key, const Record& record)>;
+
+}  // namespace latchkey::storage
