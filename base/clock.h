@@ -1,5 +1,5 @@
-// Where time comes from. Everything that needs the time is handed a Clock, so that tests and simulators
-// decide what time it is.
+// Where time comes from. Everything that needs the time is handed a Clock, so that tests and
+// simulators decide what time it is.
 #pragma once
 
 #include "base/time.h"

@@ -1,5 +1,5 @@
-// A std::mutex that clang's thread safety analysis understands. Abseil's Mutex as Debian builds it reports
-// false races under ThreadSanitizer, so it is not used here.
+// A std::mutex that clang's thread safety analysis understands. Abseil's Mutex as Debian builds it
+// reports false races under ThreadSanitizer, so it is not used here.
 #pragma once
 
 #include <chrono>

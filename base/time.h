@@ -8,8 +8,8 @@ namespace latchkey {
 
 using Duration = std::chrono::nanoseconds;
 
-// Time on the server's monotonic clock (CLOCK_MONOTONIC). Ends leases and waits; means nothing after a
-// restart. The tag types below only name a timeline; reading one is Clock's job.
+// Time on the server's monotonic clock (CLOCK_MONOTONIC). Ends leases and waits; means nothing
+// after a restart. The tag types below only name a timeline; reading one is Clock's job.
 struct MonotonicTimeline {};
 using MonotonicTime = std::chrono::time_point<MonotonicTimeline, Duration>;
 
