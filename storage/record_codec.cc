@@ -1,5 +1,7 @@
 #include "storage/record_codec.h"
 
+#include <utility>
+
 namespace latchkey::storage {
 namespace {
 
@@ -24,13 +26,24 @@ void EncodeRecord(const v1::Record& record, std::string* out) {
   record.AppendToString(out);
 }
 
+std::string EncodeWrite(const Write& write, std::uint64_t token) {
+  std::string bytes;
+  if (!write.assign_token) {
+    EncodeRecord(*write.record, &bytes);
+    return bytes;
+  }
+  v1::Record granted = *write.record;
+  granted.set_fencing_token(token);
+  EncodeRecord(granted, &bytes);
+  return bytes;
+}
+
 absl::StatusOr<v1::Record> DecodeRecord(std::string_view bytes) {
   if (bytes.empty()) return absl::DataLossError("record is empty");
   if (bytes.front() != kRecordFormatVersion) {
-    return absl::FailedPreconditionError("record has format version " +
-                                         std::to_string(static_cast<unsigned char>(bytes.front())) +
-                                         ", this build reads version " +
-                                         std::to_string(kRecordFormatVersion));
+    return absl::FailedPreconditionError(
+        "record has format version " + std::to_string(static_cast<unsigned char>(bytes.front())) +
+        ", this build reads version " + std::to_string(kRecordFormatVersion));
   }
   v1::Record record;
   if (!record.ParseFromArray(bytes.data() + 1, static_cast<int>(bytes.size() - 1)) ||
@@ -38,6 +51,12 @@ absl::StatusOr<v1::Record> DecodeRecord(std::string_view bytes) {
     return absl::DataLossError("record cannot be decoded");
   }
   return record;
+}
+
+Loaded DecodeLoaded(std::string_view bytes, Revision revision) {
+  absl::StatusOr<v1::Record> record = DecodeRecord(bytes);
+  if (!record.ok()) return {.record = {}, .revision = revision, .corrupt = true};
+  return {.record = *std::move(record), .revision = revision, .corrupt = false};
 }
 
 }  // namespace latchkey::storage

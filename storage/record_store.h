@@ -1,5 +1,5 @@
-// The seam between what Latchkey decides and where it is kept: load records, commit many independent
-// conditional writes in one durable step, scan. Nothing above it knows RocksDB or etcd.
+// The seam between what Latchkey decides and where it is kept: load records, commit many
+// independent conditional writes in one durable step, scan. Nothing above it knows RocksDB or etcd.
 #pragma once
 
 #include <cstdint>
@@ -19,21 +19,28 @@ namespace latchkey::storage {
 using v1::Record;
 using v1::StoreState;
 
-// Names one version of one record within a store. 0 stands for "there is no record".
+// Names one version of one record within a store. 0 stands for "there is no record". An exclusive
+// store compares no revisions, so one that keeps none may say 1 for every record there is.
 using Revision = std::uint64_t;
+
+// Whether somebody may still be at work on the record's key: it is HELD or IN_DOUBT.
+inline bool IsLive(const Record& record) {
+  return record.state() == latchkey::v1::CheckResultResponse::HELD ||
+         record.state() == latchkey::v1::CheckResultResponse::IN_DOUBT;
+}
 
 // A record as the store has it.
 struct Loaded {
   std::optional<Record> record;  // empty: there is none, or it is corrupt
   Revision revision = 0;
-  bool corrupt = false;          // something is stored that cannot be decoded
+  bool corrupt = false;  // something is stored that cannot be decoded
 };
 
 // One conditional write of a batch.
 struct Write {
-  std::string store_key;            // see store_key.h
-  Revision expected = 0;            // the revision that the decision was made from
-  const Record* record = nullptr;   // what to store; null deletes. Outlives the Commit call
+  std::string store_key;           // see store_key.h
+  Revision expected = 0;           // the revision that the decision was made from
+  const Record* record = nullptr;  // what to store; null deletes. Outlives the Commit call
   // The record holds a new grant: the store gives it the next fencing token, in place of
   // record->fencing_token().
   bool assign_token = false;
@@ -46,16 +53,17 @@ struct WriteResult {
     kUnknown,    // may or may not be durable: read again before deciding anything
   };
   Outcome outcome = Outcome::kUnknown;
-  Revision revision = 0;           // with kCommitted: the new revision
-  std::uint64_t token = 0;         // with kCommitted and assign_token: the token given
-  Loaded current;                  // with kConflict
+  Revision revision = 0;    // with kCommitted: the new revision
+  std::uint64_t token = 0;  // with kCommitted and assign_token: the token given
+  Loaded current;           // with kConflict
 };
 
 struct ScanRequest {
-  std::string prefix;          // of store keys
-  std::string after;           // only store keys above this; empty: from the start
-  std::size_t limit = 100;     // at most so many records
-  bool live_only = false;      // only HELD and IN_DOUBT records, which is quick however many are completed
+  std::string prefix;       // of store keys
+  std::string after;        // only store keys above this; empty: from the start
+  std::size_t limit = 100;  // at most so many records
+  bool live_only =
+      false;  // only HELD and IN_DOUBT records, which is quick however many are completed
 };
 
 struct Scanned {
@@ -65,21 +73,22 @@ struct Scanned {
 
 // Thread-safe; calls block. A partition's records are only ever written by that partition's thread.
 //
-// Errors: a status that is not OK from any call of an exclusive store means that the store has failed. It
-// latches: from then on every call fails, nothing further becomes durable, and only a new process on the
-// same data goes on (invariant D4).
+// Errors: a status that is not OK from any call of an exclusive store means that the store has
+// failed. It latches: from then on every call fails, nothing further becomes durable, and only a
+// new process on the same data goes on (invariant D4).
 class RecordStore {
  public:
   virtual ~RecordStore() = default;
 
-  // Reads records; the answer has one element for each key, in order. A record that cannot be decoded is
-  // marked `corrupt` and does not fail the call.
+  // Reads records; the answer has one element for each key, in order. A record that cannot be
+  // decoded is marked `corrupt` and does not fail the call.
   virtual absl::StatusOr<std::vector<Loaded>> Load(std::span<const std::string> store_keys) = 0;
 
-  // Writes, each on its own condition, and returns when every write that it calls kCommitted is durable.
-  // No key may appear twice. Tokens are given in the order of the writes, and are higher than any that an
-  // earlier, answered Commit gave, whatever thread made it. An exclusive store has one writer for each
-  // key, which knows the current revision, so it does not look and never answers kConflict.
+  // Writes, each on its own condition, and returns when every write that it calls kCommitted is
+  // durable. No key may appear twice. Tokens are given in the order of the writes, and are higher
+  // than any that an earlier, answered Commit gave, whatever thread made it. An exclusive store has
+  // one writer for each key, which knows the current revision, so it does not look and never
+  // answers kConflict.
   virtual absl::StatusOr<std::vector<WriteResult>> Commit(std::span<const Write> writes) = 0;
 
   // Reads records in order of store key. Not a snapshot.
@@ -107,8 +116,8 @@ class RecordStore {
   virtual absl::Status Close() = 0;
 };
 
-// Tells a store which records may be reclaimed: those that the machine, too, takes for forgotten. Called
-// from any thread, also from within a compaction; must be quick and must not call the store.
+// Tells a store which records may be reclaimed: those that the machine, too, takes for forgotten.
+// Called from any thread, also from within a compaction; must be quick and must not call the store.
 using IsForgotten = std::function<bool(std::string_view store_key, const Record& record)>;
 
 }  // namespace latchkey::storage

@@ -1,5 +1,5 @@
-// How a record is addressed in every store: namespace, a zero byte, key. Neither part may contain a zero
-// byte, so the form is unambiguous and sorts by namespace, then key.
+// How a record is addressed in every store: namespace, a zero byte, key. Neither part may contain a
+// zero byte, so the form is unambiguous and sorts by namespace, then key.
 #pragma once
 
 #include <string>

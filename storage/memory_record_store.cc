@@ -1,0 +1,88 @@
+#include "storage/memory_record_store.h"
+
+#include <utility>
+
+#include "storage/record_codec.h"
+
+namespace latchkey::storage {
+
+absl::StatusOr<std::vector<Loaded>> MemoryRecordStore::Load(
+    std::span<const std::string> store_keys) {
+  MutexLock lock(mutex_);
+  std::vector<Loaded> answer;
+  answer.reserve(store_keys.size());
+  for (const std::string& store_key : store_keys) answer.push_back(LoadLocked(store_key));
+  return answer;
+}
+
+absl::StatusOr<std::vector<WriteResult>> MemoryRecordStore::Commit(std::span<const Write> writes) {
+  MutexLock lock(mutex_);
+  std::vector<WriteResult> results;
+  results.reserve(writes.size());
+  for (const Write& write : writes) results.push_back(Apply(write));
+  return results;
+}
+
+absl::StatusOr<std::vector<Scanned>> MemoryRecordStore::Scan(const ScanRequest& request) {
+  MutexLock lock(mutex_);
+  std::vector<Scanned> found;
+  auto entry = request.after < request.prefix ? entries_.lower_bound(request.prefix)
+                                              : entries_.upper_bound(request.after);
+  for (; entry != entries_.end() && found.size() < request.limit; ++entry) {
+    if (!entry->first.starts_with(request.prefix)) break;
+    if (request.live_only && !entry->second.live) continue;
+    found.push_back({entry->first, DecodeLoaded(entry->second.bytes, entry->second.revision)});
+  }
+  return found;
+}
+
+absl::StatusOr<StoreState> MemoryRecordStore::LoadState() {
+  MutexLock lock(mutex_);
+  return state_;
+}
+
+absl::Status MemoryRecordStore::SaveState(const StoreState& state) {
+  MutexLock lock(mutex_);
+  state_ = state;
+  return absl::OkStatus();
+}
+
+std::uint64_t MemoryRecordStore::HighestToken() {
+  MutexLock lock(mutex_);
+  return last_token_;
+}
+
+void MemoryRecordStore::PutBytes(const std::string& store_key, std::string bytes) {
+  MutexLock lock(mutex_);
+  entries_[store_key] = {std::move(bytes), ++last_revision_, true};
+}
+
+Loaded MemoryRecordStore::LoadLocked(const std::string& store_key) const {
+  const auto found = entries_.find(store_key);
+  if (found == entries_.end()) return {};
+  return DecodeLoaded(found->second.bytes, found->second.revision);
+}
+
+WriteResult MemoryRecordStore::Apply(const Write& write) {
+  WriteResult result;
+  if (sharing_ == Sharing::kShared) {
+    Loaded current = LoadLocked(write.store_key);
+    if (current.revision != write.expected) {
+      result.outcome = WriteResult::Outcome::kConflict;
+      result.current = std::move(current);
+      return result;
+    }
+  }
+  result.outcome = WriteResult::Outcome::kCommitted;
+  if (write.record == nullptr) {
+    entries_.erase(write.store_key);
+    return result;
+  }
+  if (write.assign_token) result.token = ++last_token_;
+  result.revision = ++last_revision_;
+  entries_[write.store_key] = {EncodeWrite(write, result.token), result.revision,
+                               IsLive(*write.record)};
+  return result;
+}
+
+}  // namespace latchkey::storage

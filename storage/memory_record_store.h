@@ -1,0 +1,55 @@
+// A RecordStore in memory, for tests, simulations and trials: nothing survives the process.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "storage/record_store.h"
+
+namespace latchkey::storage {
+
+// Thread-safe. Never fails. Everything committed is durable for as long as the object lives: a
+// crash, in a simulation, is a new partition over the same store. Records are kept encoded, so that
+// what comes back has been through the codec as it would with a disk.
+class MemoryRecordStore final : public RecordStore {
+ public:
+  enum class Sharing {
+    kExclusive,  // one writer for each key: revisions are given, not compared
+    kShared,     // several writers: a write whose `expected` is not the current revision conflicts
+  };
+
+  explicit MemoryRecordStore(Sharing sharing = Sharing::kExclusive) : sharing_(sharing) {}
+
+  absl::StatusOr<std::vector<Loaded>> Load(std::span<const std::string> store_keys) override;
+  absl::StatusOr<std::vector<WriteResult>> Commit(std::span<const Write> writes) override;
+  absl::StatusOr<std::vector<Scanned>> Scan(const ScanRequest& request) override;
+  absl::StatusOr<StoreState> LoadState() override;
+  absl::Status SaveState(const StoreState& state) override;
+  std::uint64_t HighestToken() override;
+  bool exclusive() const override { return sharing_ == Sharing::kExclusive; }
+  absl::Status Close() override { return absl::OkStatus(); }
+
+  // For tests: puts these bytes where the record of `store_key` would be. It counts as live.
+  void PutBytes(const std::string& store_key, std::string bytes);
+
+ private:
+  struct Entry {
+    std::string bytes;
+    Revision revision = 0;
+    bool live = false;
+  };
+
+  Loaded LoadLocked(const std::string& store_key) const REQUIRES(mutex_);
+  WriteResult Apply(const Write& write) REQUIRES(mutex_);
+
+  const Sharing sharing_;
+  Mutex mutex_;
+  std::map<std::string, Entry> entries_ GUARDED_BY(mutex_);
+  Revision last_revision_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t last_token_ GUARDED_BY(mutex_) = 0;
+  StoreState state_ GUARDED_BY(mutex_);
+};
+
+}  // namespace latchkey::storage
