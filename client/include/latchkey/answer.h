@@ -1,0 +1,54 @@
+// What comes back from a call that may fail: a value, or why there is none.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace latchkey {
+inline namespace client {
+
+// Why a call has no value.
+struct Error {
+  enum class Kind {
+    // The service said no, and will say no again: `reason` tells why. Nothing changed through this
+    // call.
+    kRefused,
+    // No usable answer came within the time given. Whether the call took effect is not known,
+    // except
+    // where `reason` says so (OVERLOADED, QUOTA_EXCEEDED: it did not).
+    kUnavailable,
+  };
+  Kind kind = Kind::kUnavailable;
+  // For programs: a name of latchkey.v1.Refusal.Reason, such as "FINGERPRINT_MISMATCH". Empty where
+  // the service gave none, for example because it could not be reached.
+  std::string reason = {};
+  // For people.
+  std::string message = {};
+  // The changing values of the message, by name.
+  std::map<std::string, std::string> metadata = {};
+};
+
+// A value or an Error. Never empty; reading the wrong one throws std::bad_variant_access.
+template <typename T>
+class [[nodiscard]] Answer {
+ public:
+  Answer(T value) : content_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(*-explicit-*)
+  Answer(Error error)
+      : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(*-explicit-*)
+
+  bool ok() const { return content_.index() == 0; }
+  const T& value() const { return std::get<0>(content_); }
+  T& value() { return std::get<0>(content_); }
+  const Error& error() const { return std::get<1>(content_); }
+
+  const T& operator*() const { return value(); }
+  const T* operator->() const { return &value(); }
+
+ private:
+  std::variant<T, Error> content_;
+};
+
+}  // namespace client
+}  // namespace latchkey

@@ -1,0 +1,23 @@
+// The clock that leases are counted on.
+#pragma once
+
+#include <chrono>
+
+namespace latchkey {
+inline namespace client {
+
+// CLOCK_BOOTTIME as a standard clock: monotonic, never stepped, and running on while the machine is
+// suspended. std::chrono::steady_clock stands still then, and a holder that slept through its lease
+// would go on believing in it.
+struct BootClock {
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<BootClock>;
+  static constexpr bool is_steady = true;
+
+  static time_point now() noexcept;
+};
+
+}  // namespace client
+}  // namespace latchkey

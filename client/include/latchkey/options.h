@@ -1,0 +1,81 @@
+// The choices a caller has. Every field has a default that is safe for payments; what the service
+// accepts is checked by the service, not here. Durations take any std::chrono unit.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace latchkey {
+inline namespace client {
+
+// For all calls of a Client.
+struct ClientOptions {
+  // Where the keys live: tenant and operation, such as "shop/charge". Client::InNamespace changes
+  // it.
+  std::string key_namespace = "default";
+  // Who asks, for people: shown to others that contend, to operators and in records. Empty: host
+  // and process id.
+  std::string holder_id = {};
+  // The deadline of one try of one RPC. A try that waits in the service's queue gets its wait on
+  // top.
+  std::chrono::nanoseconds rpc_timeout = std::chrono::seconds(5);
+  // Pause before the first retry; doubles with every further one up to `backoff_max`. The pause
+  // really taken is drawn between 0 and that, and is never shorter than what the service asks for.
+  std::chrono::nanoseconds backoff_min = std::chrono::milliseconds(50);
+  std::chrono::nanoseconds backoff_max = std::chrono::seconds(2);
+};
+
+// What becomes of a key when the lease of an EXECUTE grant runs out, or its holder is lost.
+enum class OnLapse {
+  // An effect may have happened: whoever comes next is told to recover. The right one for payments.
+  kInDoubt,
+  // A plain mutex: nothing to remember.
+  kForget,
+  // As kForget until Attempt::MarkEffectStarted, as kInDoubt from then on. For work that prepares
+  // for
+  // long before it acts; forgetting to mark means acting twice.
+  kForgetUnlessStarted,
+};
+
+// For RunOnce and AcquireLock.
+struct AcquireOptions {
+  // A digest of what the work is (amount, customer, ...), up to 64 bytes. The same key with another
+  // fingerprint is refused FINGERPRINT_MISMATCH. Use a keyed digest: a bare hash of an amount can
+  // be guessed. Empty: not compared.
+  std::string fingerprint = {};
+  // How long the lock outlives a holder that fell silent. The client renews it while the holder
+  // lives. Longer than the longest call to the provider, 100 ms to 15 min.
+  std::chrono::nanoseconds lease_duration = std::chrono::seconds(30);
+  // How long to wait in line, in the service, for the lock or for somebody else's result. 0: answer
+  // at once. Waits of more than 60 s are several calls of one attempt; each rejoins the line at its
+  // end.
+  std::chrono::nanoseconds wait_timeout = std::chrono::nanoseconds(0);
+  // How long, beyond `wait_timeout`, to go on asking while the service does not answer.
+  std::chrono::nanoseconds acquire_timeout = std::chrono::seconds(15);
+  // How long to go on delivering an outcome until the service has acknowledged or refused it.
+  // Counts from the end of the work and is independent of the time-outs above.
+  std::chrono::nanoseconds record_timeout = std::chrono::minutes(2);
+  OnLapse on_lapse = OnLapse::kInDoubt;
+  // When the work was first asked for. With it, a key older than the service remembers is refused
+  // KEY_EXPIRED and not taken for new. Give it wherever it is known.
+  std::optional<std::chrono::system_clock::time_point> first_sent_at = {};
+  // How long the provider deduplicates by downstream_idempotency_key. Unset: the namespace's
+  // setting, by default 0, it does not. The first grant of a run decides for the whole run.
+  std::optional<std::chrono::nanoseconds> downstream_key_ttl = {};
+};
+
+// For CheckResult.
+struct CheckOptions {
+  // See AcquireOptions.
+  std::string fingerprint = {};
+  // See AcquireOptions.
+  std::optional<std::chrono::system_clock::time_point> first_sent_at = {};
+  // How long to wait for the result. 0: answer at once.
+  std::chrono::nanoseconds wait_timeout = std::chrono::nanoseconds(0);
+  // How long, beyond `wait_timeout`, to go on asking while the service does not answer.
+  std::chrono::nanoseconds timeout = std::chrono::seconds(15);
+};
+
+}  // namespace client
+}  // namespace latchkey

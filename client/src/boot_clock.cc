@@ -1,0 +1,15 @@
+#include "latchkey/boot_clock.h"
+
+#include <time.h>
+
+namespace latchkey {
+inline namespace client {
+
+BootClock::time_point BootClock::now() noexcept {
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return time_point(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+}
+
+}  // namespace client
+}  // namespace latchkey
