@@ -1,0 +1,26 @@
+# Shared by the commands in tools/; they source it. Goes to the top of the checkout.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# fail MESSAGE: says what is wrong and ends the command.
+fail() {
+  echo "${0##*/}: $*" >&2
+  exit 1
+}
+
+# step NAME COMMAND...: runs the command and prints how many seconds it took. Answers its status.
+step() {
+  local name=$1 start=$SECONDS status=0 result="done"
+  shift
+  echo "== $name"
+  "$@" || status=$?
+  ((status == 0)) || result="FAILED ($status)"
+  echo "== $name: $result, $((SECONDS - start)) s"
+  return "$status"
+}
+
+# The checked-in files that match the patterns, one a line.
+our_files() {
+  git ls-files -- "$@" | grep . || fail "git knows no file like $*; is this a clone that you own?"
+}
