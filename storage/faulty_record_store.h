@@ -21,8 +21,8 @@ enum class Fault {
 struct StoreCall {
   enum class Kind { kLoad, kCommit, kScan, kLoadState, kSaveState };
   Kind kind = Kind::kLoad;
-  std::uint64_t number = 0;       // of all calls to this store, from 1
-  std::span<const Write> writes;  // with kCommit
+  std::uint64_t number = 0;            // of all calls to this store, from 1
+  std::span<const Write> writes = {};  // with kCommit
 };
 
 // Thread-safe if the script is. There is no chance in here: the script decides, and may also take

@@ -1,10 +1,22 @@
 #include "storage/memory_record_store.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "storage/record_codec.h"
 
 namespace latchkey::storage {
+namespace {
+
+[[noreturn]] void AbortOnWrongRevision(const Write& write, Revision current) {
+  std::fprintf(stderr, "the only writer of a key expects revision %llu of it; the store has %llu\n",
+               static_cast<unsigned long long>(write.expected),
+               static_cast<unsigned long long>(current));
+  std::abort();
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<Loaded>> MemoryRecordStore::Load(
     std::span<const std::string> store_keys) {
@@ -65,13 +77,13 @@ Loaded MemoryRecordStore::LoadLocked(const std::string& store_key) const {
 
 WriteResult MemoryRecordStore::Apply(const Write& write) {
   WriteResult result;
-  if (sharing_ == Sharing::kShared) {
-    Loaded current = LoadLocked(write.store_key);
-    if (current.revision != write.expected) {
-      result.outcome = WriteResult::Outcome::kConflict;
-      result.current = std::move(current);
-      return result;
-    }
+  const auto stored = entries_.find(write.store_key);
+  const Revision revision = stored == entries_.end() ? 0 : stored->second.revision;
+  if (revision != write.expected) {
+    if (sharing_ == Sharing::kExclusive) AbortOnWrongRevision(write, revision);
+    result.outcome = WriteResult::Outcome::kConflict;
+    result.current = LoadLocked(write.store_key);
+    return result;
   }
   result.outcome = WriteResult::Outcome::kCommitted;
   if (write.record == nullptr) {

@@ -16,7 +16,7 @@ namespace latchkey::storage {
 class MemoryRecordStore final : public RecordStore {
  public:
   enum class Sharing {
-    kExclusive,  // one writer for each key: revisions are given, not compared
+    kExclusive,  // one writer for each key: a wrong `expected` is the caller's bug, and aborts
     kShared,     // several writers: a write whose `expected` is not the current revision conflicts
   };
 

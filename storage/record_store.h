@@ -20,7 +20,7 @@ using v1::Record;
 using v1::StoreState;
 
 // Names one version of one record within a store. 0 stands for "there is no record". An exclusive
-// store compares no revisions, so one that keeps none may say 1 for every record there is.
+// store does not compare revisions and may use one again, but it relies on being told the current.
 using Revision = std::uint64_t;
 
 // Whether somebody may still be at work on the record's key: it is HELD or IN_DOUBT.
@@ -31,14 +31,14 @@ inline bool IsLive(const Record& record) {
 
 // A record as the store has it.
 struct Loaded {
-  std::optional<Record> record;  // empty: there is none, or it is corrupt
+  std::optional<Record> record = {};  // empty: there is none, or it is corrupt
   Revision revision = 0;
   bool corrupt = false;  // something is stored that cannot be decoded
 };
 
 // One conditional write of a batch.
 struct Write {
-  std::string store_key;           // see store_key.h
+  std::string store_key = {};      // see store_key.h
   Revision expected = 0;           // the revision that the decision was made from
   const Record* record = nullptr;  // what to store; null deletes. Outlives the Commit call
   // The record holds a new grant: the store gives it the next fencing token, in place of
@@ -59,8 +59,8 @@ struct WriteResult {
 };
 
 struct ScanRequest {
-  std::string prefix;       // of store keys
-  std::string after;        // only store keys above this; empty: from the start
+  std::string prefix = {};  // of store keys
+  std::string after = {};   // only store keys above this; empty: from the start
   std::size_t limit = 100;  // at most so many records
   bool live_only =
       false;  // only HELD and IN_DOUBT records, which is quick however many are completed
@@ -73,9 +73,9 @@ struct Scanned {
 
 // Thread-safe; calls block. A partition's records are only ever written by that partition's thread.
 //
-// Errors: a status that is not OK from any call of an exclusive store means that the store has
-// failed. It latches: from then on every call fails, nothing further becomes durable, and only a
-// new process on the same data goes on (invariant D4).
+// Errors: a status that is not OK (but for Scan's DATA_LOSS) from any call of an exclusive store
+// means that the store has failed. It latches: from then on every call fails, nothing further
+// becomes durable, and only a new process on the same data goes on (invariant D4).
 class RecordStore {
  public:
   virtual ~RecordStore() = default;
@@ -88,10 +88,12 @@ class RecordStore {
   // durable. No key may appear twice. Tokens are given in the order of the writes, and are higher
   // than any that an earlier, answered Commit gave, whatever thread made it. An exclusive store has
   // one writer for each key, which knows the current revision, so it does not look and never
-  // answers kConflict.
+  // answers kConflict: a wrong `expected` is a bug of the caller, and what comes of it is not said.
   virtual absl::StatusOr<std::vector<WriteResult>> Commit(std::span<const Write> writes) = 0;
 
-  // Reads records in order of store key. Not a snapshot.
+  // Reads records in order of store key. Pages of one scan may be of different moments. DATA_LOSS,
+  // which is no failure of the store, where stored bytes are so damaged that the keys are not
+  // known.
   virtual absl::StatusOr<std::vector<Scanned>> Scan(const ScanRequest& request) = 0;
 
   // What is kept beside the records; all zero in a new store.
