@@ -1,0 +1,44 @@
+// One key in the memory of its partition. Part of partition.h.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "server/partition/partition.h"
+#include "storage/store_key.h"
+
+namespace latchkey {
+
+struct Partition::Entry {
+  Entry(std::string key, const NamespaceSettings& namespace_settings)
+      : store_key(std::move(key)), settings(namespace_settings) {}
+
+  std::string_view name_space() const { return storage::SplitStoreKey(store_key).name_space; }
+  std::string_view key() const { return storage::SplitStoreKey(store_key).key; }
+  v1::CheckResultResponse::State state_now() const {
+    return state.record.has_value() ? state.record->state() : v1::CheckResultResponse::ABSENT;
+  }
+  bool held() const { return state_now() == v1::CheckResultResponse::HELD; }
+  std::size_t waiting() const { return waiters == nullptr ? 0 : waiters->size(); }
+
+  const std::string store_key;
+  const NamespaceSettings& settings;
+  KeyState state;
+  storage::Revision revision = 0;
+  bool corrupt = false;
+  // Made when the first call waits; most keys never have one.
+  std::unique_ptr<WaitQueue> waiters;
+  // When the lease timer is set to fire; a renewal moves the deadline and leaves the timer.
+  std::optional<MonotonicTime> timer;
+  // Somebody was sent the newest grant, so it is not taken back.
+  bool grant_sent = false;
+
+  // The batch at hand.
+  bool visited = false;
+  bool staged = false;
+  bool deferred = false;  // a call on it had to wait for the next batch, so all later ones do, too
+};
+
+}  // namespace latchkey

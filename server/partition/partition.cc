@@ -1,0 +1,414 @@
+#include "server/partition/partition.h"
+
+#include <algorithm>
+
+#include "latchkey/v1/admin.pb.h"
+#include "latchkey/v1/coordination.pb.h"
+#include "server/machine/proto_time.h"
+#include "server/partition/entry.h"
+#include "server/partition/fail_stop.h"
+#include "server/partition/live_counts.h"
+#include "server/partition/namespaces.h"
+#include "server/partition/refusals.h"
+#include "server/retention/retention.h"
+
+namespace latchkey {
+namespace {
+
+using State = v1::CheckResultResponse;
+
+// A gap this long between two batches means that nobody could renew meanwhile.
+constexpr Duration kStallMin = std::chrono::milliseconds(500);
+
+// Writes what is left of the lease and how long the call took, from one clock reading.
+void StampReply(const Call& call, std::optional<MonotonicTime> lease_deadline, MonotonicTime now) {
+  const auto stamp = [&](google::protobuf::Duration* lease_remaining) {
+    const Duration left = lease_deadline.value_or(now) - now;
+    SetProto(std::max(left, Duration::zero()), lease_remaining);
+  };
+  if (const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation)) {
+    SetProto(now - call.arrived, acquire->response->mutable_server_elapsed());
+    if (lease_deadline.has_value()) {
+      stamp(acquire->response->mutable_grant()->mutable_lease_remaining());
+    }
+  } else if (const auto* renew = std::get_if<RenewLeaseExchange>(&call.operation)) {
+    SetProto(now - call.arrived, renew->response->mutable_server_elapsed());
+    stamp(renew->response->mutable_lease_remaining());
+  } else if (const auto* get = std::get_if<GetRecordExchange>(&call.operation)) {
+    if (lease_deadline.has_value())
+      stamp(get->response->mutable_record()->mutable_lease_remaining());
+  }
+}
+
+const std::string& StoreKeyOf(const Work& work) {
+  static const std::string none;
+  if (auto* call = std::get_if<Call*>(&work)) return (*call)->store_key;
+  if (auto* undo = std::get_if<UndoUnsentGrant>(&work)) return undo->store_key;
+  return none;  // the other kinds concern only keys that are in memory
+}
+
+}  // namespace
+
+Partition::Partition(const PartitionEnvironment& environment)
+    : environment_(environment),
+      ended_attempts_(environment.limits->ended_attempt_memory, environment.limits->ended_attempts),
+      last_process_(environment.clock->Monotonic()) {}
+
+Partition::~Partition() = default;
+
+void Partition::Adopt(std::string store_key, storage::Loaded loaded) {
+  Entry& entry = FindOrAdd(store_key);
+  entry.state.record = std::move(loaded.record);
+  entry.revision = loaded.revision;
+}
+
+void Partition::BeginServing() {
+  last_process_ = environment_.clock->Monotonic();
+  for (auto& [store_key, entry] : entries_) {
+    entry->state.lease_deadline =
+        last_process_ + Duration(entry->state.record->promised_lease_nanos());
+    SetLeaseTimer(*entry);
+  }
+}
+
+void Partition::Process(std::span<Work> work) {
+  std::vector<Work> backlog = std::exchange(backlog_, {});
+  now_ = environment_.retention->At(environment_.clock->Monotonic());
+  ExtendLeasesAfterStall();
+  last_process_ = now_.monotonic;
+  if (environment_.fail_stop->tripped() || !Load(backlog) || !Load(work)) {
+    for (Work& item : backlog) RefuseFailedStore(item);
+    for (Work& item : work) RefuseFailedStore(item);
+    FailEverything();
+    return;
+  }
+  highest_token_ = environment_.store->HighestToken();
+  for (Work& item : backlog) Run(item);
+  for (Work& item : work) Run(item);
+  FireTimers();
+  if (!Commit()) {
+    FailEverything();
+    return;
+  }
+  SendAnswers();
+  DropIdleEntries();
+}
+
+void Partition::ExtendLeasesAfterStall() {
+  const Duration gap = now_.monotonic - last_process_;
+  if (gap <= kStallMin) return;
+  for (auto& [store_key, entry] : entries_) {
+    if (!entry->held()) continue;
+    KeyState& key = entry->state;
+    const Duration most = Duration(key.record->promised_lease_nanos()) - key.stall_extension;
+    const Duration by = std::clamp(gap, Duration::zero(), std::max(most, Duration::zero()));
+    key.stall_extension += by;
+    key.lease_deadline += by;
+  }
+  environment_.observer->OnStall(gap);
+}
+
+bool Partition::Load(std::span<Work> work) {
+  std::vector<std::string> missing;
+  for (const Work& item : work) {
+    const std::string& store_key = StoreKeyOf(item);
+    if (store_key.empty()) continue;
+    if (Find(store_key) == nullptr) missing.push_back(store_key);
+    Entry& entry = FindOrAdd(store_key);
+    if (!entry.visited) visited_.push_back(&entry);
+    entry.visited = true;
+  }
+  if (missing.empty()) return true;
+  auto loaded = environment_.store->Load(missing);
+  if (!loaded.ok()) {
+    environment_.fail_stop->Trip(std::string(loaded.status().message()));
+    return false;
+  }
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    Entry& entry = *Find(missing[i]);
+    entry.state.record = std::move((*loaded)[i].record);
+    entry.revision = (*loaded)[i].revision;
+    entry.corrupt = (*loaded)[i].corrupt;
+  }
+  return true;
+}
+
+void Partition::Run(Work& work) {
+  std::visit(
+      [this](auto& item) {
+        if constexpr (std::is_same_v<decltype(item), Call*&>) {
+          Run(*item);
+        } else {
+          Run(item);
+        }
+      },
+      work);
+}
+
+void Partition::Run(Call& call) {
+  Entry& entry = *Find(call.store_key);
+  if (entry.corrupt) {
+    AnswerLater(call, RecordCorrupt());
+    return;
+  }
+  if (entry.deferred || MustWaitForToken(entry, call)) {
+    entry.deferred = true;
+    backlog_.emplace_back(&call);
+    return;
+  }
+  const bool acquires = std::holds_alternative<AcquireLockExchange>(call.operation);
+  if (acquires && call.gone()) {
+    AnswerLater(call, Cancelled());
+    return;
+  }
+  LapseIfDue(entry, call.arrived);
+  if (const auto* release = std::get_if<ReleaseExchange>(&call.operation);
+      release != nullptr && release->request->fencing_token() == 0) {
+    EndWaitOfAttempt(entry, release->request->attempt_id());
+  }
+  const State::State before = entry.state_now();
+  ApplyToCall(entry, call, DecideCall(entry, call), before);
+}
+
+void Partition::Run(const UndoUnsentGrant& undo) {
+  Entry& entry = *Find(undo.store_key);
+  if (entry.corrupt || entry.grant_sent || entry.state.token_pending) return;
+  const State::State before = entry.state_now();
+  Apply(entry, UndoGrant(entry.state, undo.fencing_token, ContextFor(entry)), before);
+}
+
+Step Partition::DecideCall(Entry& entry, Call& call) {
+  const Context context = ContextFor(entry, call);
+  return std::visit(
+      [&](auto& exchange) {
+        return Decide(entry.state, *exchange.request, context, exchange.response);
+      },
+      call.operation);
+}
+
+// Nobody can know a token before its commit, so whatever names the key's newest grant comes after
+// it.
+bool Partition::MustWaitForToken(const Entry& entry, const Call& call) const {
+  return entry.state.token_pending &&
+         !std::holds_alternative<AcquireLockExchange>(call.operation) &&
+         !std::holds_alternative<CheckResultExchange>(call.operation);
+}
+
+// A call that arrived before the lease ran out is decided before the lapse, however late the batch
+// is; one that came after must not see a lease that is over.
+void Partition::LapseIfDue(Entry& entry, MonotonicTime arrived) {
+  if (!entry.held() || entry.state.lease_deadline > std::min(now_.monotonic, arrived)) return;
+  const State::State before = entry.state_now();
+  Apply(entry, Lapse(entry.state, ContextFor(entry)), before);
+}
+
+Context Partition::ContextFor(const Entry& entry) const {
+  Context context;
+  context.now = now_;
+  context.limits = environment_.limits;
+  context.settings = &entry.settings;
+  context.highest_token = highest_token_;
+  context.waiters = static_cast<std::uint32_t>(entry.waiting());
+  context.name_space = entry.name_space();
+  context.key = entry.key();
+  return context;
+}
+
+Context Partition::ContextFor(const Entry& entry, const Call& call) const {
+  Context context = ContextFor(entry);
+  if (environment_.storage_full->load()) context.creation_refusal = v1::Refusal::STORAGE_FULL;
+  if (const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation)) {
+    context.attempt_ended =
+        ended_attempts_.Contains(entry.store_key, acquire->request->attempt_id(), now_.monotonic);
+    if (acquire->request->has_first_sent_at()) {
+      context.horizon = environment_.retention->HorizonOf(entry.name_space());
+    }
+    if (context.creation_refusal == v1::Refusal::REASON_UNSPECIFIED &&
+        environment_.live_counts->Get(entry.name_space()).live() >=
+            entry.settings.live_records_max) {
+      context.creation_refusal = v1::Refusal::QUOTA_EXCEEDED;
+    }
+  } else if (const auto* check = std::get_if<CheckResultExchange>(&call.operation);
+             check != nullptr && check->request->has_first_sent_at()) {
+    context.horizon = environment_.retention->HorizonOf(entry.name_space());
+  }
+  return context;
+}
+
+void Partition::ApplyToCall(Entry& entry, Call& call, Step step, State::State before) {
+  if (step.wait && !step.refusal.has_value()) return Enqueue(entry, call);
+  Apply(entry, step, before);
+  const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation);
+  const bool grant = acquire != nullptr && acquire->response->has_grant();
+  Answer& answer = AnswerLater(call, std::move(step.refusal));
+  answer.lease_deadline = step.lease_deadline;
+  answer.granted = grant ? &entry : nullptr;
+}
+
+void Partition::Apply(Entry& entry, const Step& step, State::State before) {
+  if (step.durable) Stage(entry);
+  if (!step.ended_attempt.empty()) {
+    ended_attempts_.Add(entry.store_key, step.ended_attempt, now_.monotonic);
+  }
+  const State::State after = entry.state_now();
+  const int held = (after == State::HELD ? 1 : 0) - (before == State::HELD ? 1 : 0);
+  const int in_doubt = (after == State::IN_DOUBT ? 1 : 0) - (before == State::IN_DOUBT ? 1 : 0);
+  environment_.live_counts->Add(entry.name_space(), held, in_doubt);
+  if (step.granted) entry.grant_sent = false;
+  SetLeaseTimer(entry);
+  environment_.observer->OnStep(entry.store_key, step);
+  if (entry.waiting() == 0) return;
+  if (step.granted) RefuseOtherFingerprints(entry);
+  if (step.durable && after != State::HELD) ServeQueue(entry);
+}
+
+void Partition::Stage(Entry& entry) {
+  if (!entry.staged) staged_.push_back(&entry);
+  entry.staged = true;
+}
+
+void Partition::SetLeaseTimer(Entry& entry) {
+  const bool held = entry.held();
+  if (entry.timer.has_value() && (!held || *entry.timer > entry.state.lease_deadline)) {
+    lease_timers_.Remove(*entry.timer, &entry);
+    entry.timer.reset();
+  }
+  if (held && !entry.timer.has_value()) {
+    entry.timer = entry.state.lease_deadline;
+    lease_timers_.Add(*entry.timer, &entry);
+  }
+}
+
+void Partition::FireTimers() {
+  while (auto due = lease_timers_.PopDue(now_.monotonic)) {
+    Entry& entry = **due;
+    if (!entry.visited) visited_.push_back(&entry);
+    entry.visited = true;
+    entry.timer.reset();
+    LapseIfDue(entry, now_.monotonic);
+    SetLeaseTimer(entry);
+  }
+  while (auto due = wait_timers_.PopDue(now_.monotonic)) {
+    auto [entry, call] = *due;
+    if (!entry->visited) visited_.push_back(entry);
+    entry->visited = true;
+    AnswerTimedOut(*entry, *call);
+  }
+}
+
+bool Partition::Commit() {
+  std::vector<storage::Write> writes;
+  writes.reserve(staged_.size());
+  for (Entry* entry : staged_) {
+    writes.push_back({.store_key = entry->store_key,
+                      .expected = entry->revision,
+                      .record = entry->state.record.has_value() ? &*entry->state.record : nullptr,
+                      .assign_token = entry->state.token_pending});
+  }
+  if (writes.empty()) return true;
+  auto results = environment_.store->Commit(writes);
+  if (!results.ok()) {
+    environment_.fail_stop->Trip(std::string(results.status().message()));
+    return false;
+  }
+  for (std::size_t i = 0; i < staged_.size(); ++i) {
+    const storage::WriteResult& result = (*results)[i];
+    if (result.outcome != storage::WriteResult::Outcome::kCommitted) {
+      environment_.fail_stop->Trip("the store did not commit a write");
+      return false;
+    }
+    Entry& entry = *staged_[i];
+    entry.revision = result.revision;
+    if (entry.state.token_pending) {
+      entry.state.record->set_fencing_token(result.token);
+      entry.state.token_pending = false;
+    }
+  }
+  return true;
+}
+
+Partition::Answer& Partition::AnswerLater(Call& call, std::optional<Refusal> refusal) {
+  Answer& answer = answers_.emplace_back();
+  answer.call = &call;
+  answer.refusal = std::move(refusal);
+  return answer;
+}
+
+void Partition::SendAnswers() {
+  const MonotonicTime now = environment_.clock->Monotonic();
+  for (Answer& answer : answers_) Send(answer, now);
+  answers_.clear();
+}
+
+void Partition::Send(Answer& answer, MonotonicTime now) {
+  Call& call = *answer.call;
+  if (answer.refusal.has_value()) return call.Finish(std::move(answer.refusal));
+  if (answer.shared != nullptr) return call.FinishShared(std::move(answer.shared));
+  if (answer.granted != nullptr) {
+    Entry& entry = *answer.granted;
+    auto& grant = *std::get<AcquireLockExchange>(call.operation).response->mutable_grant();
+    grant.set_fencing_token(entry.state.record->fencing_token());
+    if (!call.gone()) {
+      entry.grant_sent = true;
+    } else if (!entry.grant_sent) {
+      backlog_.emplace_back(UndoUnsentGrant{entry.store_key, grant.fencing_token()});
+    }
+  }
+  StampReply(call, answer.lease_deadline, now);
+  call.Finish(std::nullopt);
+}
+
+void Partition::DropIdleEntries() {
+  staged_.clear();
+  for (Entry* entry : visited_) {
+    entry->visited = false;
+    entry->staged = false;
+    entry->deferred = false;
+    if (entry->held() || entry->waiting() > 0) continue;
+    entries_.erase(entry->store_key);
+  }
+  visited_.clear();
+}
+
+// Fail-stop: nothing that was decided may be acknowledged, nothing in memory may be believed.
+void Partition::FailEverything() {
+  for (Answer& answer : answers_) answer.call->Finish(StorageUnavailable());
+  answers_.clear();
+  for (Work& item : backlog_) RefuseFailedStore(item);
+  backlog_.clear();
+  for (auto& [store_key, entry] : entries_) {
+    if (entry->waiting() == 0) continue;
+    for (const Waiter& waiter : entry->waiters->acquires())
+      waiter.call->Finish(StorageUnavailable());
+    for (const Waiter& waiter : entry->waiters->checks()) waiter.call->Finish(StorageUnavailable());
+    environment_.waiters->fetch_sub(entry->waiting());
+  }
+  visited_.clear();
+  staged_.clear();
+  lease_timers_.Clear();
+  wait_timers_.Clear();
+  entries_.clear();
+}
+
+std::optional<MonotonicTime> Partition::NextTimer() const {
+  const auto lease = lease_timers_.Next();
+  const auto wait = wait_timers_.Next();
+  if (!lease.has_value() || !wait.has_value()) return lease.has_value() ? lease : wait;
+  return std::min(*lease, *wait);
+}
+
+Partition::Entry* Partition::Find(const std::string& store_key) const {
+  const auto found = entries_.find(store_key);
+  return found == entries_.end() ? nullptr : found->second.get();
+}
+
+Partition::Entry& Partition::FindOrAdd(const std::string& store_key) {
+  auto& entry = entries_[store_key];
+  if (entry == nullptr) {
+    const auto name_space = storage::SplitStoreKey(store_key).name_space;
+    entry = std::make_unique<Entry>(store_key, environment_.namespaces->Get(name_space));
+  }
+  return *entry;
+}
+
+}  // namespace latchkey

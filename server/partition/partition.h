@@ -1,0 +1,153 @@
+// The only place where things happen: decides commands in batches, commits what changed in one
+// synced step, and only then answers. Everything about a key happens in the one partition that it
+// hashes to.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/clock.h"
+#include "server/machine/record_machine.h"
+#include "server/partition/call.h"
+#include "server/partition/ended_attempts.h"
+#include "server/partition/timer_queue.h"
+#include "server/partition/wait_queue.h"
+#include "storage/record_store.h"
+
+namespace latchkey {
+
+class FailStop;
+class LiveCounts;
+class Namespaces;
+class Retention;
+
+// Hears what the partitions decide, for logs and metrics. Called on partition threads, before the
+// step is durable; must be quick.
+class PartitionObserver {
+ public:
+  virtual ~PartitionObserver() = default;
+  virtual void OnStep(const std::string& store_key, const Step& step) = 0;
+  // Live leases were extended, because nobody could renew them for so long.
+  virtual void OnStall(Duration gap) = 0;
+};
+
+// What all partitions of a server share. Everything here is thread-safe and outlives them.
+struct PartitionEnvironment {
+  const Limits* limits = nullptr;
+  const Namespaces* namespaces = nullptr;
+  Clock* clock = nullptr;
+  storage::RecordStore* store = nullptr;
+  Retention* retention = nullptr;
+  LiveCounts* live_counts = nullptr;
+  FailStop* fail_stop = nullptr;
+  PartitionObserver* observer = nullptr;
+  // Calls that wait, in all partitions.
+  std::atomic<std::size_t>* waiters = nullptr;
+  // New records are refused.
+  std::atomic<bool>* storage_full = nullptr;
+};
+
+// Not thread-safe: one thread makes all calls, or a simulator does.
+class Partition {
+ public:
+  explicit Partition(const PartitionEnvironment& environment);
+  ~Partition();
+
+  // Before the first Process: takes charge of a record that was HELD when the store was opened.
+  void Adopt(std::string store_key, storage::Loaded loaded);
+  // Now serving: every adopted lease gets the longest duration promised for it, from this moment
+  // (rule 11).
+  void BeginServing();
+
+  // Decides all of `work` and whatever has fallen due, commits, answers. May be called with no
+  // work. To be called at least every 100 ms: a longer gap counts as a stall.
+  void Process(std::span<Work> work);
+
+  // Whether Process has something to do at once, although no new work has come.
+  bool HasBacklog() const { return !backlog_.empty(); }
+  // When the next lease or wait falls due.
+  std::optional<MonotonicTime> NextTimer() const;
+
+ private:
+  struct Entry;
+  // What to tell a call once the batch is durable.
+  struct Answer {
+    Call* call = nullptr;
+    std::optional<Refusal> refusal;
+    std::optional<MonotonicTime> lease_deadline;
+    // The response is a grant of this key's newest token, which the commit gives.
+    Entry* granted = nullptr;
+    std::shared_ptr<const google::protobuf::Message> shared;
+  };
+
+  // The steps of a batch, in this order.
+  void ExtendLeasesAfterStall();
+  bool Load(std::span<Work> work);
+  void Run(Work& work);
+  void FireTimers();
+  bool Commit();
+  void SendAnswers();
+  void DropIdleEntries();
+  void FailEverything();
+
+  void Run(Call& call);
+  void Run(const CancelWait& cancel);
+  void Run(const UndoUnsentGrant& undo);
+  void Run(const EndWaits& end);
+
+  Context ContextFor(const Entry& entry) const;
+  Context ContextFor(const Entry& entry, const Call& call) const;
+  Step DecideCall(Entry& entry, Call& call);
+  bool MustWaitForToken(const Entry& entry, const Call& call) const;
+  void LapseIfDue(Entry& entry, MonotonicTime arrived);
+  // Follows up a step: what it changed is staged, counted and timed, and whom it frees is served.
+  void Apply(Entry& entry, const Step& step, v1::CheckResultResponse::State before);
+  void ApplyToCall(Entry& entry, Call& call, Step step, v1::CheckResultResponse::State before);
+  void SetLeaseTimer(Entry& entry);
+  void Stage(Entry& entry);
+
+  // Waiting.
+  void Enqueue(Entry& entry, Call& call);
+  void EndWait(Entry& entry, const Call* call, std::optional<Refusal> refusal);
+  void AnswerTimedOut(Entry& entry, Call& call);
+  void EndWaitOfAttempt(Entry& entry, const std::string& attempt_id);
+  void ServeQueue(Entry& entry);
+  void GrantToFirstWaiter(Entry& entry);
+  void AnswerCompletedToAll(Entry& entry);
+  void RefuseOtherFingerprints(Entry& entry);
+  void RemoveWaiter(Entry& entry, const Waiter& waiter);
+
+  // To be sent once the batch is durable.
+  Answer& AnswerLater(Call& call, std::optional<Refusal> refusal = std::nullopt);
+  void Send(Answer& answer, MonotonicTime now);
+  Entry* Find(const std::string& store_key) const;
+  Entry& FindOrAdd(const std::string& store_key);
+
+  const PartitionEnvironment environment_;
+  EndedAttempts ended_attempts_;
+  // Held keys, keys with waiters, and the keys of the batch at hand.
+  absl::flat_hash_map<std::string, std::unique_ptr<Entry>> entries_;
+  TimerQueue<Entry*> lease_timers_;
+  TimerQueue<std::pair<Entry*, Call*>> wait_timers_;
+  MonotonicTime last_process_;
+  bool ending_ = false;
+
+  // The batch at hand.
+  Now now_{};
+  std::uint64_t highest_token_ = 0;
+  std::vector<Entry*> visited_;
+  std::vector<Entry*> staged_;
+  std::vector<Answer> answers_;
+  // For the next batch: calls that need a token that this one's commit gives, and grants to take
+  // back.
+  std::vector<Work> backlog_;
+};
+
+}  // namespace latchkey

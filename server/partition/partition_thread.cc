@@ -1,0 +1,88 @@
+#include "server/partition/partition_thread.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace latchkey {
+namespace {
+
+// The partition looks at the clock at least this often, so that a gap shows a stall.
+constexpr Duration kLookMax = std::chrono::milliseconds(100);
+
+}  // namespace
+
+PartitionThread::PartitionThread(const PartitionEnvironment& environment)
+    : partition_(environment), limits_(*environment.limits), clock_(*environment.clock) {}
+
+PartitionThread::~PartitionThread() { Stop(); }
+
+void PartitionThread::Start() {
+  partition_.BeginServing();
+  thread_ = std::thread([this] { Run(); });
+}
+
+void PartitionThread::Stop() {
+  if (!thread_.joinable()) return;
+  Post(EndWaits{});
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.NotifyOne();
+  }
+  thread_.join();
+}
+
+bool PartitionThread::Submit(Call& call) {
+  MutexLock lock(mutex_);
+  if (queue_.size() >= limits_.queued_calls ||
+      queued_bytes_ + call.request_bytes > limits_.queued_bytes) {
+    return false;
+  }
+  queued_bytes_ += call.request_bytes;
+  queue_.emplace_back(&call);
+  if (sleeping_) changed_.NotifyOne();
+  return true;
+}
+
+void PartitionThread::Post(Work work) {
+  MutexLock lock(mutex_);
+  queue_.push_back(std::move(work));
+  if (sleeping_) changed_.NotifyOne();
+}
+
+std::size_t PartitionThread::queue_length() const {
+  MutexLock lock(mutex_);
+  return queue_.size();
+}
+
+void PartitionThread::Run() {
+  std::vector<Work> batch;
+  while (TakeBatch(batch)) {
+    const std::span<Work> work(batch);
+    std::size_t done = 0;
+    do {
+      const std::size_t take = std::min(limits_.batch_calls, work.size() - done);
+      partition_.Process(work.subspan(done, take));
+      done += take;
+    } while (done < work.size() || partition_.HasBacklog());
+  }
+}
+
+bool PartitionThread::TakeBatch(std::vector<Work>& batch) {
+  const auto timer = partition_.NextTimer();
+  batch.clear();
+  MutexLock lock(mutex_);
+  if (queue_.empty() && !stopping_) {
+    Duration wait = kLookMax;
+    if (timer.has_value())
+      wait = std::clamp(*timer - clock_.Monotonic(), Duration::zero(), kLookMax);
+    sleeping_ = true;
+    changed_.WaitFor(mutex_, wait);
+    sleeping_ = false;
+  }
+  queue_.swap(batch);
+  queued_bytes_ = 0;
+  return !batch.empty() || !stopping_;
+}
+
+}  // namespace latchkey

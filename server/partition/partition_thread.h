@@ -1,0 +1,52 @@
+// A partition and the thread that runs it, behind a bounded queue.
+#pragma once
+
+#include <cstddef>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "server/partition/partition.h"
+
+namespace latchkey {
+
+// Submit and Post may be called from any thread.
+class PartitionThread {
+ public:
+  explicit PartitionThread(const PartitionEnvironment& environment);
+  // Stops, if that was not done before.
+  ~PartitionThread();
+
+  // For adopting records, before Start.
+  Partition& partition() { return partition_; }
+
+  void Start();
+  // Ends all waits, decides what is queued, and ends the thread.
+  void Stop();
+
+  // Takes the call until it is finished. False: the queue is full, and the call was not taken.
+  [[nodiscard]] bool Submit(Call& call);
+  // Takes work that must not be refused; there is at most one piece for each call.
+  void Post(Work work);
+
+  std::size_t queue_length() const;
+
+ private:
+  void Run();
+  // Waits for work, the next timer, or the next look at the clock; false when it is time to end.
+  bool TakeBatch(std::vector<Work>& batch);
+
+  Partition partition_;
+  const Limits& limits_;
+  Clock& clock_;
+  std::thread thread_;
+
+  mutable Mutex mutex_;
+  Condition changed_;
+  std::vector<Work> queue_ GUARDED_BY(mutex_);
+  std::size_t queued_bytes_ GUARDED_BY(mutex_) = 0;
+  bool sleeping_ GUARDED_BY(mutex_) = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace latchkey

@@ -1,0 +1,64 @@
+#include "server/partition/partitions.h"
+
+#include "absl/hash/hash.h"
+#include "server/partition/live_counts.h"
+#include "server/partition/refusals.h"
+#include "storage/store_key.h"
+
+namespace latchkey {
+namespace {
+
+constexpr std::size_t kScanPage = 1'000;
+
+}  // namespace
+
+Partitions::Partitions(PartitionEnvironment environment, std::size_t count)
+    : environment_(environment) {
+  environment_.waiters = &waiters_;
+  for (std::size_t i = 0; i < count; ++i) {
+    threads_.push_back(std::make_unique<PartitionThread>(environment_));
+  }
+}
+
+absl::Status Partitions::Start() {
+  storage::ScanRequest request{.prefix = {}, .after = {}, .limit = kScanPage, .live_only = true};
+  while (true) {
+    auto page = environment_.store->Scan(request);
+    if (!page.ok()) return page.status();
+    for (storage::Scanned& scanned : *page) {
+      // A corrupt record is found again, and refused, when somebody asks for its key.
+      if (!scanned.loaded.record.has_value()) continue;
+      const auto name_space = storage::SplitStoreKey(scanned.store_key).name_space;
+      const bool held = scanned.loaded.record->state() == v1::CheckResultResponse::HELD;
+      environment_.live_counts->Add(name_space, held ? 1 : 0, held ? 0 : 1);
+      if (!held) continue;
+      For(scanned.store_key).partition().Adopt(scanned.store_key, std::move(scanned.loaded));
+    }
+    if (page->size() < kScanPage) break;
+    request.after = page->back().store_key;
+  }
+  for (auto& thread : threads_) thread->Start();
+  return absl::OkStatus();
+}
+
+void Partitions::Submit(Call& call) {
+  if (!For(call.store_key).Submit(call)) call.Finish(Overloaded());
+}
+
+void Partitions::Cancel(const std::string& store_key, const Call* call, std::uint64_t serial) {
+  For(store_key).Post(CancelWait{store_key, call, serial});
+}
+
+void Partitions::EndAllWaits() {
+  for (auto& thread : threads_) thread->Post(EndWaits{});
+}
+
+void Partitions::Stop() {
+  for (auto& thread : threads_) thread->Stop();
+}
+
+PartitionThread& Partitions::For(std::string_view store_key) {
+  return *threads_[absl::Hash<std::string_view>()(store_key) % threads_.size()];
+}
+
+}  // namespace latchkey

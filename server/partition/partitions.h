@@ -1,0 +1,45 @@
+// All partitions of a server. A key belongs to the one that it hashes to.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/partition/partition_thread.h"
+
+namespace latchkey {
+
+class Partitions {
+ public:
+  // `environment.waiters` is set by this.
+  Partitions(PartitionEnvironment environment, std::size_t count);
+
+  // Reads the live records and starts serving: how long it takes does not depend on how many are
+  // completed.
+  absl::Status Start();
+
+  // Takes the call until it is finished; one that cannot be queued is refused OVERLOADED at once.
+  void Submit(Call& call);
+  // The caller of a call that may be waiting is gone: it leaves the queue.
+  void Cancel(const std::string& store_key, const Call* call, std::uint64_t serial);
+
+  // Ends all waits with SHUTTING_DOWN and lets no new ones begin; other calls are still decided.
+  void EndAllWaits();
+  // Decides what is queued and ends the threads.
+  void Stop();
+
+  std::size_t count() const { return threads_.size(); }
+  std::size_t waiters() const { return waiters_.load(); }
+
+ private:
+  PartitionThread& For(std::string_view store_key);
+
+  PartitionEnvironment environment_;
+  std::atomic<std::size_t> waiters_ = 0;
+  std::vector<std::unique_ptr<PartitionThread>> threads_;
+};
+
+}  // namespace latchkey

@@ -1,0 +1,65 @@
+// The calls that wait for one key: AcquireLock calls first in, first out, and CheckResult calls,
+// which wait for completion and take no place in the queue.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <string>
+#include <string_view>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/time.h"
+#include "server/partition/call.h"
+
+namespace latchkey {
+
+struct Waiter {
+  Call* call = nullptr;
+  MonotonicTime deadline;
+};
+
+// Not thread-safe. The calls outlive their stay in the queue.
+class WaitQueue {
+ public:
+  using Place = std::list<Waiter>::iterator;
+
+  // At the end of the queue.
+  void AddAcquire(Waiter waiter);
+  void AddCheck(Waiter waiter);
+
+  // The AcquireLock call of this attempt that waits, if any; with `holder_id`, only if it has that,
+  // too.
+  const Call* FindAttempt(std::string_view attempt_id) const;
+  const Waiter* FindAttempt(std::string_view attempt_id, std::string_view holder_id) const;
+  // Puts a retry in the place of the call it repeats.
+  void TakeOver(const Call* old, Waiter retry);
+
+  // Whether this call waits here; the waiter if so.
+  const Waiter* Find(const Call* call) const;
+  // Returns the place after it, which is `acquires().end()` or `checks().end()` for the last one.
+  Place Remove(const Call* call);
+
+  std::list<Waiter>& acquires() { return acquires_; }
+  std::list<Waiter>& checks() { return checks_; }
+  std::size_t size() const { return acquires_.size() + checks_.size(); }
+  bool empty() const { return acquires_.empty() && checks_.empty(); }
+
+  // The place in the queue, from 1; 0 for a call that is not in it.
+  std::size_t PositionOf(const Call* call) const;
+
+  // Whether any waiter brought a fingerprint other than this one.
+  bool HasOtherFingerprint(const std::string& fingerprint) const;
+
+ private:
+  void Count(const Call& call, int by);
+
+  std::list<Waiter> acquires_;
+  std::list<Waiter> checks_;
+  absl::flat_hash_map<const Call*, Place> places_;
+  // By attempt_id; the views point into the requests.
+  absl::flat_hash_map<std::string_view, const Call*> attempts_;
+  // How many waiters brought each fingerprint; most often there is one, or none.
+  absl::flat_hash_map<std::string, int> fingerprints_;
+};
+
+}  // namespace latchkey

@@ -1,0 +1,71 @@
+// What may be forgotten: the retention clock, the horizons of the namespaces, and their durable
+// state.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "latchkey/storage/v1/record.pb.h"
+#include "server/machine/record_machine.h"
+#include "server/partition/namespaces.h"
+#include "server/retention/retention_clock.h"
+
+namespace latchkey::storage {
+class RecordStore;
+}
+
+namespace latchkey {
+
+// Thread-safe.
+class Retention {
+ public:
+  struct Options {
+    bool accept_clock_step = false;
+    Limits limits;
+  };
+
+  // Reads the stored state and writes it back with the horizons that the settings now ask for, so
+  // that nothing is forgotten before it is written down that it may be.
+  static absl::StatusOr<std::unique_ptr<Retention>> Start(storage::RecordStore& store,
+                                                          const Namespaces& namespaces,
+                                                          Clock& clock, Options options);
+
+  // Looks at the clocks; about once a second.
+  void Tick();
+  // Writes down the clock and the horizons. What is past them may be reclaimed from then on.
+  absl::Status Save();
+
+  // The time, for a batch that begins at `monotonic`.
+  Now At(MonotonicTime monotonic) const;
+
+  // first_sent_at up to here is refused on an absent key. Never moves back, whatever the settings.
+  WallTime HorizonOf(std::string_view name_space) const;
+
+  // Whether a store may reclaim this record, judged by what is written down.
+  bool MayReclaim(std::string_view store_key, const storage::v1::Record& record) const;
+
+  bool clock_in_doubt() const;
+
+ private:
+  Retention(storage::RecordStore& store, const Namespaces& namespaces, Clock& clock,
+            Options options, storage::v1::StoreState state);
+  void RaiseHorizons(storage::v1::StoreState& state) const;
+
+  storage::RecordStore& store_;
+  const Namespaces& namespaces_;
+  Clock& clock_;
+  const Options options_;
+
+  mutable Mutex mutex_;
+  RetentionClock retention_clock_ GUARDED_BY(mutex_);
+  // As it is stored.
+  storage::v1::StoreState state_ GUARDED_BY(mutex_);
+};
+
+}  // namespace latchkey
