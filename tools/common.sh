@@ -10,6 +10,7 @@ fail() {
 }
 
 # step NAME COMMAND...: runs the command and prints how many seconds it took. Answers its status.
+# A shell function run this way does not stop at its first failing line, so it must be a chain.
 step() {
   local name=$1 start=$SECONDS status=0 result="done"
   shift
