@@ -18,8 +18,9 @@ namespace latchkey {
 inline namespace client {
 
 namespace internal {
+class Connection;
 class HeldLease;
-}
+}  // namespace internal
 
 // Whether the holder may still believe that it holds.
 enum class LeaseState {
@@ -128,11 +129,15 @@ class Attempt {
   Answer<std::chrono::nanoseconds> SaveCheckpoint(std::string_view checkpoint);
 
  protected:
-  explicit Attempt(std::shared_ptr<internal::HeldLease> held);
+  Attempt(std::shared_ptr<internal::Connection> connection,
+          std::shared_ptr<internal::HeldLease> held);
   Attempt(Attempt&&) noexcept;
   Attempt& operator=(Attempt&&) noexcept;
   ~Attempt();
 
+  // Keeps the connection open.
+  std::shared_ptr<internal::Connection> connection_;
+  // Null once moved from.
   std::shared_ptr<internal::HeldLease> held_;
 };
 
@@ -152,7 +157,8 @@ enum class Effect {
 // background while any Client or Lease of the same connection lives.
 class [[nodiscard]] Lease : public Attempt {
  public:
-  explicit Lease(std::shared_ptr<internal::HeldLease> held);
+  Lease(std::shared_ptr<internal::Connection> connection,
+        std::shared_ptr<internal::HeldLease> held);
   Lease(Lease&&) noexcept;
   // Gives back what it held before, as the destructor does.
   Lease& operator=(Lease&&) noexcept;
@@ -163,10 +169,11 @@ class [[nodiscard]] Lease : public Attempt {
   // lost. With kRecorded and kSuperseded the lease is over; after kUnrecorded this may be called
   // again. An outcome that is not final is kUnrecorded with OUTCOME_REQUIRED: use Release.
   RecordAnswer Record(const Outcome& outcome);
-  // Gives the lock back without a result. Answers the key's state after it; with kHeld somebody
-  // else has been granted the key since and nothing was changed. Retried as Record. The lease is
-  // over when it is answered.
-  Answer<KeyStatus::State> Release(Effect effect);
+  // Gives the lock back without a result. Answers where the key stands after it; if somebody else
+  // has been granted it since, nothing was changed and the answer is how the key stands with them
+  // (kHeld, or kCompleted with their result). Retried as Record. Unless unanswered, the lease is
+  // over.
+  Answer<KeyStatus> Release(Effect effect);
 };
 
 }  // namespace client

@@ -19,7 +19,8 @@ struct ResultFields {
   std::string provider_reference = {};
   // Media type of `payload`. 128 bytes.
   std::string content_type = {};
-  // The body to replay. Opaque; 64 KiB unless the service is set up for more.
+  // The body to replay. Opaque; 64 KiB unless the service is set up for more, and never above 1
+  // MiB: the stored digest of a larger one is that of its first 1,048,577 bytes.
   std::string payload = {};
   // How long to keep the payload. Unset: the namespace's setting. How long the key is remembered is
   // not affected.

@@ -1,0 +1,156 @@
+#include "grpc_transport.h"
+
+#include <unordered_set>
+#include <utility>
+
+#include "base/mutex.h"
+#include "latchkey/v1/coordination.grpc.pb.h"
+#include <grpc/support/time.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+namespace latchkey {
+inline namespace client {
+namespace internal {
+namespace {
+
+constexpr std::chrono::seconds kShutdownBound(1);
+
+// The calls under way, so that they can be cancelled. Shared with the calls: they may outlive the
+// transport.
+class Calls {
+ public:
+  // False after CancelAll: the call must not be started.
+  bool Add(grpc::ClientContext* call) {
+    MutexLock lock(mutex_);
+    if (closed_) return false;
+    calls_.insert(call);
+    return true;
+  }
+  void Remove(grpc::ClientContext* call) {
+    MutexLock lock(mutex_);
+    calls_.erase(call);
+    if (calls_.empty()) none_left_.NotifyAll();
+  }
+  // Returns when all have ended, or after `bound`.
+  void CancelAll(std::chrono::nanoseconds bound) {
+    const auto until = std::chrono::steady_clock::now() + bound;
+    MutexLock lock(mutex_);
+    closed_ = true;
+    for (grpc::ClientContext* call : calls_) call->TryCancel();
+    while (!calls_.empty()) {
+      const auto left = until - std::chrono::steady_clock::now();
+      if (left <= std::chrono::nanoseconds(0)) return;
+      none_left_.WaitFor(mutex_, left);
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  Condition none_left_;
+  bool closed_ GUARDED_BY(mutex_) = false;
+  std::unordered_set<grpc::ClientContext*> calls_ GUARDED_BY(mutex_);
+};
+
+// Everything a call needs until its callback has run.
+template <typename Request, typename Response>
+struct Call {
+  grpc::ClientContext context;
+  Request request;
+  Response response;
+  Done<Response> done;
+};
+
+grpc::ChannelArguments MakeChannelArguments() {
+  grpc::ChannelArguments arguments;
+  // Retrying is Connection's business, with rules of its own.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  // By default a channel waits up to two minutes before it connects again: every restart of the
+  // service would cost every lease.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, 4 << 20);
+  // One channel per connection, not one shared by all that name the same target.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return arguments;
+}
+
+class GrpcTransport final : public Transport {
+ public:
+  explicit GrpcTransport(const std::string& target)
+      : stub_(v1::CoordinationService::NewStub(grpc::CreateCustomChannel(
+            target, grpc::InsecureChannelCredentials(), MakeChannelArguments()))),
+        calls_(std::make_shared<Calls>()) {}
+
+  void AcquireLock(v1::AcquireLockRequest request, std::chrono::nanoseconds timeout,
+                   Done<v1::AcquireLockResponse> done) override {
+    Start(&Async::AcquireLock, std::move(request), timeout, std::move(done));
+  }
+  void RenewLease(v1::RenewLeaseRequest request, std::chrono::nanoseconds timeout,
+                  Done<v1::RenewLeaseResponse> done) override {
+    Start(&Async::RenewLease, std::move(request), timeout, std::move(done));
+  }
+  void CheckResult(v1::CheckResultRequest request, std::chrono::nanoseconds timeout,
+                   Done<v1::CheckResultResponse> done) override {
+    Start(&Async::CheckResult, std::move(request), timeout, std::move(done));
+  }
+  void RecordResult(v1::RecordResultRequest request, std::chrono::nanoseconds timeout,
+                    Done<v1::RecordResultResponse> done) override {
+    Start(&Async::RecordResult, std::move(request), timeout, std::move(done));
+  }
+  void Release(v1::ReleaseRequest request, std::chrono::nanoseconds timeout,
+               Done<v1::ReleaseResponse> done) override {
+    Start(&Async::Release, std::move(request), timeout, std::move(done));
+  }
+  void IssueKey(v1::IssueKeyRequest request, std::chrono::nanoseconds timeout,
+                Done<v1::IssueKeyResponse> done) override {
+    Start(&Async::IssueKey, std::move(request), timeout, std::move(done));
+  }
+
+  void Shutdown() override { calls_->CancelAll(kShutdownBound); }
+
+ private:
+  using Async = v1::CoordinationService::StubInterface::async_interface;
+  template <typename Request, typename Response>
+  using Method = void (Async::*)(grpc::ClientContext*, const Request*, Response*,
+                                 std::function<void(grpc::Status)>);
+
+  template <typename Request, typename Response>
+  void Start(Method<Request, Response> method, Request request, std::chrono::nanoseconds timeout,
+             Done<Response> done) {
+    auto call = std::make_shared<Call<Request, Response>>();
+    if (!calls_->Add(&call->context)) {
+      return done({grpc::StatusCode::CANCELLED, "the client is closed", ""}, Response());
+    }
+    call->request = std::move(request);
+    call->done = std::move(done);
+    call->context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                            gpr_time_from_nanos(timeout.count(), GPR_TIMESPAN)));
+    (stub_->async()->*method)(
+        &call->context, &call->request, &call->response,
+        [call, calls = calls_](const grpc::Status& status) {
+          const Done<Response> finish = std::move(call->done);
+          finish({status.error_code(), status.error_message(), status.error_details()},
+                 std::move(call->response));
+          calls->Remove(&call->context);
+        });
+  }
+
+  const std::unique_ptr<v1::CoordinationService::Stub> stub_;
+  const std::shared_ptr<Calls> calls_;
+};
+
+}  // namespace
+
+std::shared_ptr<Transport> MakeGrpcTransport(const std::string& target) {
+  return std::make_shared<GrpcTransport>(target);
+}
+
+}  // namespace internal
+}  // namespace client
+}  // namespace latchkey

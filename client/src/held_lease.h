@@ -1,0 +1,96 @@
+// One grant from its first to its last moment: keeps the lease renewed, knows whether it may still
+// be believed in, and ends it. Attempt and Lease are its public faces.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/mutex.h"
+#include "connection.h"
+#include "latchkey/lease.h"
+
+namespace latchkey {
+inline namespace client {
+namespace internal {
+
+// Thread-safe. Owned by its Lease and by the work under way for it, which ends by itself.
+class HeldLease : public std::enable_shared_from_this<HeldLease> {
+ public:
+  // A lease just granted to a call with `options`; renewing begins.
+  static std::shared_ptr<HeldLease> Start(std::shared_ptr<Connection> connection, KeyName name,
+                                          AcquireOptions options, Grant grant);
+
+  const KeyName& name() const { return name_; }
+  const Grant& grant() const { return grant_; }
+
+  // See Attempt for what these promise.
+  LeaseState State();
+  std::string StateReason();
+  BootClock::time_point SafeUntil();
+  std::chrono::nanoseconds Remaining();
+  std::string Checkpoint();
+  std::chrono::nanoseconds DownstreamKeyRemaining();
+  RecoverAction Action();
+  std::chrono::nanoseconds DoubtAge();
+
+  // What a renewal may carry besides.
+  struct Renewal {
+    std::optional<std::chrono::nanoseconds> lease_duration = {};
+    bool effect_started = false;
+    std::optional<std::string> checkpoint = {};
+  };
+  Answer<std::chrono::nanoseconds> Renew(Renewal renewal);
+
+  // See Lease for these.
+  RecordAnswer Record(const Outcome& outcome);
+  Answer<KeyStatus> Release(Effect effect);
+
+  // Gives the lock back as Effect::kUnknown unless the lease is over. Blocks for a second at most.
+  void Drop();
+
+ private:
+  HeldLease(std::shared_ptr<Connection> connection, KeyName name, AcquireOptions options,
+            Grant grant);
+
+  BootClock::time_point Now() const { return connection_->runtime()->Now(); }
+  // Finds out whether safe_until_ has come, too.
+  bool IsLost() REQUIRES(mutex_);
+  // Two thirds of the lease are gone, and it should have been renewed after one.
+  bool IsOverdue() REQUIRES(mutex_);
+  // From here on LOST, for the first reason given. Ends the renewing.
+  void Lose(const std::string& reason) REQUIRES(mutex_);
+  void End(const std::string& reason);
+  void Extend(const Validity& validity) REQUIRES(mutex_);
+  void BeginRenewing();
+  void ScheduleRenewal(BootClock::time_point when) REQUIRES(mutex_);
+  BootClock::time_point RenewalDue() REQUIRES(mutex_);
+  void RenewInBackground();
+  void OnRenewed(const Answer<Validity>& answer);
+  Error LostError() REQUIRES(mutex_);
+  Answer<KeyStatus> Check(std::chrono::nanoseconds wait_timeout);
+
+  const std::shared_ptr<Connection> connection_;
+  const KeyName name_;
+  const AcquireOptions options_;
+  const Grant grant_;
+  const BootClock::time_point granted_at_;
+
+  Mutex mutex_;
+  // Never goes down.
+  BootClock::time_point safe_until_ GUARDED_BY(mutex_);
+  // Not empty: LOST.
+  std::string lost_reason_ GUARDED_BY(mutex_);
+  // Not empty: the last renewal failed, in these words.
+  std::string trouble_ GUARDED_BY(mutex_);
+  std::string checkpoint_ GUARDED_BY(mutex_);
+  // Between failed renewals.
+  Backoff backoff_ GUARDED_BY(mutex_);
+  // The next renewal; 0 before the first.
+  Runtime::TimerId timer_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace internal
+}  // namespace client
+}  // namespace latchkey

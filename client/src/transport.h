@@ -1,0 +1,53 @@
+// The network as the client sees it: one try of one RPC, asynchronous.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "latchkey/v1/coordination.pb.h"
+#include <grpcpp/support/status_code_enum.h>
+
+namespace latchkey {
+inline namespace client {
+namespace internal {
+
+// How a try ended, as gRPC tells it.
+struct CallStatus {
+  grpc::StatusCode code = grpc::StatusCode::OK;
+  std::string message = {};
+  // A serialised google.rpc.Status, or empty.
+  std::string details = {};
+};
+
+// Called exactly once for each try, from any thread, possibly before the call that began it
+// returns. Must neither block nor throw. The response means something only with OK.
+template <typename Response>
+using Done = std::function<void(const CallStatus&, Response)>;
+
+// Thread-safe. A try ends with DEADLINE_EXCEEDED soon after its `timeout`.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  virtual void AcquireLock(v1::AcquireLockRequest request, std::chrono::nanoseconds timeout,
+                           Done<v1::AcquireLockResponse> done) = 0;
+  virtual void RenewLease(v1::RenewLeaseRequest request, std::chrono::nanoseconds timeout,
+                          Done<v1::RenewLeaseResponse> done) = 0;
+  virtual void CheckResult(v1::CheckResultRequest request, std::chrono::nanoseconds timeout,
+                           Done<v1::CheckResultResponse> done) = 0;
+  virtual void RecordResult(v1::RecordResultRequest request, std::chrono::nanoseconds timeout,
+                            Done<v1::RecordResultResponse> done) = 0;
+  virtual void Release(v1::ReleaseRequest request, std::chrono::nanoseconds timeout,
+                       Done<v1::ReleaseResponse> done) = 0;
+  virtual void IssueKey(v1::IssueKeyRequest request, std::chrono::nanoseconds timeout,
+                        Done<v1::IssueKeyResponse> done) = 0;
+
+  // Ends everything under way with CANCELLED, and everything begun later at once. Returns within
+  // about a second. Repeatable.
+  virtual void Shutdown() = 0;
+};
+
+}  // namespace internal
+}  // namespace client
+}  // namespace latchkey
