@@ -1,0 +1,171 @@
+#include "tools/payment_demo/demo.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <string_view>
+#include <utility>
+
+#include "tools/payment_demo/ledger.h"
+#include "tools/payment_demo/order.h"
+#include "tools/payment_demo/receipt.h"
+#include "tools/payment_demo/records.h"
+#include "tools/payment_demo/report.h"
+
+namespace latchkey::demo {
+namespace {
+
+constexpr std::chrono::seconds kStartTimeout{20};
+constexpr std::chrono::seconds kStopPatience{10};
+// A run takes some ten seconds; workers that are not done by then never will be.
+constexpr std::chrono::minutes kRunTimeout{3};
+constexpr std::chrono::milliseconds kTick{100};
+
+// What a program says once it serves: "... is serving on HOST:PORT". Empty for any other line.
+std::string AddressIn(const std::string& line) {
+  constexpr std::string_view kServing = " is serving on ";
+  const auto found = line.find(kServing);
+  return found == std::string::npos ? "" : line.substr(found + kServing.size());
+}
+
+std::string WorkerName(std::size_t number) { return "worker-" + std::to_string(number + 1); }
+
+}  // namespace
+
+absl::StatusOr<bool> Demo::Run(std::ostream& out) {
+  std::ifstream csv(options_.orders);
+  if (!csv) return absl::NotFoundError("cannot read " + options_.orders);
+  const auto rows = ReadOrders(csv, options_.orders);
+  if (!rows.ok()) return rows.status();
+
+  Tally tally(*rows, options_.workers);
+  if (const auto started = StartEverything(out); !started.ok()) return started;
+  if (const auto followed = FollowWorkers(&tally); !followed.ok()) return followed;
+  const auto evidence = Collect(*rows);
+  if (!evidence.ok()) return evidence.status();
+  const Verdict verdict = Judge(*evidence);
+  WriteReport(*evidence, verdict, tally, out);
+  return verdict.Passed();
+}
+
+absl::Status Demo::StartEverything(std::ostream& out) {
+  auto provider = StartService(
+      "payment_provider",
+      {options_.programs + "/payment_provider", "--ledger=" + InDirectory("ledger.sqlite"),
+       std::string("--idempotency=") + (options_.keys_honoured ? "honoured" : "ignored"),
+       "--seed=" + std::to_string(options_.seed)});
+  if (!provider.ok()) return provider.status();
+  provider_ = *std::move(provider);
+  out << "A payment provider serves on " << provider_->address << ". It "
+      << (options_.keys_honoured ? "honours" : "ignores")
+      << " idempotency keys, is slow, and loses some calls and some answers.\n";
+
+  if (options_.latchkeyd.empty()) {
+    out << "Latchkey is left out: nothing guards the payments.\n";
+  } else {
+    auto latchkeyd =
+        StartService("latchkeyd", {options_.latchkeyd, "--store=rocksdb:" + InDirectory("store"),
+                                   "--listen-address=127.0.0.1:0"});
+    if (!latchkeyd.ok()) return latchkeyd.status();
+    latchkeyd_ = *std::move(latchkeyd);
+    out << "latchkeyd serves on " << latchkeyd_->address << " and keeps its records in RocksDB.\n";
+  }
+
+  for (std::size_t i = 0; i < options_.workers; ++i) {
+    auto worker = StartWorker(i);
+    if (!worker.ok()) return worker.status();
+    workers_.push_back(*std::move(worker));
+  }
+  out << options_.workers << " workers pay the orders of " << options_.orders
+      << ", each of them all orders, at the same time.\n\n"
+      << std::flush;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Demo::Service> Demo::StartService(const std::string& name,
+                                                 const std::vector<std::string>& command) {
+  auto process = ChildProcess::Start(command, InDirectory(name + ".log"));
+  if (!process.ok()) return process.status();
+  const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
+  while (process->live() && std::chrono::steady_clock::now() < deadline) {
+    ChildProcess::WaitForOutput({&*process}, kTick);
+    for (const std::string& line : process->TakeLines()) {
+      if (auto address = AddressIn(line); !address.empty()) {
+        return Service{name, *std::move(process), std::move(address)};
+      }
+    }
+  }
+  return absl::UnavailableError(name + " did not start: " + LastWords(name));
+}
+
+absl::StatusOr<ChildProcess> Demo::StartWorker(std::size_t number) {
+  const std::string name = WorkerName(number);
+  std::vector<std::string> command = {options_.programs + "/payment_worker",
+                                      "--orders=" + options_.orders,
+                                      "--provider=" + provider_->address, "--name=" + name,
+                                      "--seed=" + std::to_string(options_.seed + number)};
+  if (latchkeyd_) command.push_back("--latchkey=" + latchkeyd_->address);
+  if (!options_.keys_honoured) command.push_back("--provider-deduplicates=false");
+  return ChildProcess::Start(command, InDirectory(name + ".log"));
+}
+
+absl::Status Demo::FollowWorkers(Tally* tally) {
+  std::vector<ChildProcess*> watched;
+  for (ChildProcess& worker : workers_) watched.push_back(&worker);
+  const auto deadline = std::chrono::steady_clock::now() + kRunTimeout;
+  ProgressDisplay display;
+  const auto working = [&] { return std::ranges::any_of(workers_, &ChildProcess::live); };
+  while (working() && std::chrono::steady_clock::now() < deadline) {
+    ChildProcess::WaitForOutput(watched, kTick);
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      for (const std::string& line : workers_[i].TakeLines()) tally->Add(i, line);
+    }
+    for (auto* service : {&provider_, &latchkeyd_}) {
+      if (!*service) continue;
+      (*service)->process.TakeLines();
+      if (!(*service)->process.live()) {
+        return absl::UnavailableError((*service)->name + " ended: " + LastWords((*service)->name));
+      }
+    }
+    display.Update(*tally);
+  }
+  display.Finish(*tally);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Evidence> Demo::Collect(std::vector<Order> rows) {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    const int code = workers_[i].Stop(kStopPatience);
+    if (code == 0) continue;
+    const std::string name = WorkerName(i);
+    return absl::InternalError(name + " ended with exit code " + std::to_string(code) + ": " +
+                               LastWords(name));
+  }
+  // Only now is the ledger final: a call that its worker gave up on may still be in the provider.
+  provider_->process.Stop(kStopPatience);
+
+  Evidence evidence;
+  evidence.rows = std::move(rows);
+  evidence.keys_honoured = options_.keys_honoured;
+  auto ledger = Ledger::Open(InDirectory("ledger.sqlite"));
+  if (!ledger.ok()) return ledger.status();
+  auto charges = ledger->All();
+  if (!charges.ok()) return charges.status();
+  evidence.ledger = *std::move(charges);
+  if (latchkeyd_) {
+    auto records = ListRecords(latchkeyd_->address, kNamespace);
+    if (!records.ok()) return records.status();
+    evidence.records = *std::move(records);
+    latchkeyd_->process.Stop(kStopPatience);
+  }
+  return evidence;
+}
+
+std::string Demo::LastWords(const std::string& name) const {
+  std::ifstream log(InDirectory(name + ".log"));
+  std::string last = "it said nothing";
+  for (std::string line; std::getline(log, line);) last = line;
+  return last;
+}
+
+}  // namespace latchkey::demo

@@ -1,0 +1,146 @@
+#include "tools/payment_demo/report.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "tools/payment_demo/receipt.h"
+
+namespace latchkey::demo {
+namespace {
+
+using latchkey::v1::CheckResultResponse;
+using latchkey::v1::Record;
+using latchkey::v1::Result;
+
+constexpr std::size_t kShownViolations = 3;
+
+void WriteRow(std::ostream& out, std::string_view label, std::size_t number,
+              std::string_view remark = {}) {
+  out << "  " << std::left << std::setw(28) << label << std::right << std::setw(6) << number;
+  if (!remark.empty()) out << "   " << remark;
+  out << "\n";
+}
+
+// "insufficient_funds 9, limit_exceeded 4".
+std::string DeclineCodes(const std::vector<Record>& records) {
+  std::map<std::string, int> by_code;
+  for (const Record& record : records) {
+    if (record.result().outcome() == Result::REJECTED) ++by_code[record.result().code()];
+  }
+  std::string text;
+  for (const auto& [code, count] : by_code) {
+    text += (text.empty() ? "" : ", ") + code + " " + std::to_string(count);
+  }
+  return text;
+}
+
+void WriteOrders(const Evidence& evidence, const Verdict& verdict, std::ostream& out) {
+  std::map<std::string, int> charges;
+  for (const Charge& charge : evidence.ledger) ++charges[charge.order_id];
+  const auto once = static_cast<std::size_t>(
+      std::ranges::count_if(charges, [](const auto& order) { return order.second == 1; }));
+  out << "\nWhat became of the " << verdict.orders << " orders, by the provider's ledger and "
+      << "Latchkey's records:\n";
+  WriteRow(out, "charged once", once);
+  WriteRow(out, "charged more than once", charges.size() - once);
+  WriteRow(out, "declined for good", verdict.rejected, DeclineCodes(evidence.records));
+  WriteRow(out, "in doubt", verdict.in_doubt);
+}
+
+// What was taken from cards, and what of it should not have been.
+void WriteMoney(const Evidence& evidence, std::ostream& out) {
+  struct Sum {
+    std::size_t charges = 0;
+    std::int64_t amount_minor = 0;
+  };
+  std::map<std::string, Sum> all;
+  std::map<std::string, Sum> duplicates;
+  std::set<std::string_view> charged_orders;
+  for (const Charge& charge : evidence.ledger) {
+    const auto add = [&](Sum& sum) {
+      ++sum.charges;
+      sum.amount_minor += charge.amount_minor;
+    };
+    add(all[charge.currency]);
+    if (!charged_orders.insert(charge.order_id).second) add(duplicates[charge.currency]);
+  }
+  out << "\n     charges           amount    of them duplicates\n";
+  for (const auto& [currency, sum] : all) {
+    out << std::right << std::setw(12) << sum.charges << std::setw(17)
+        << FormatAmount(sum.amount_minor, currency);
+    if (const Sum& twice = duplicates[currency]; twice.charges > 0) {
+      out << std::setw(12) << twice.charges << std::setw(17)
+          << FormatAmount(twice.amount_minor, currency);
+    }
+    out << "\n";
+  }
+}
+
+void WriteCalls(const Tally& tally, std::ostream& out) {
+  out << "\nHow the workers' " << tally.calls() << " calls ended:\n";
+  const auto write = [&](Ending ending, std::string_view label, std::string_view remark) {
+    if (tally.Count(ending) > 0) WriteRow(out, label, tally.Count(ending), remark);
+  };
+  write(Ending::kPaid, "paid", "charged by this very call");
+  write(Ending::kDeclined, "declined", "declined in this very call");
+  write(Ending::kReplayed, "replayed", "answered with the stored result; nothing was done");
+  write(Ending::kInDoubt, "open", "the provider's answer was lost; tried again later");
+  write(Ending::kRecovered, "recovered", "settled what an earlier call had left open");
+  write(Ending::kConflict, "refused",
+        std::to_string(tally.conflicts()) + " orders came back with another amount");
+  write(Ending::kFailed, "failed", "not done; tried again later");
+}
+
+// What an operator needs to settle what is in doubt.
+void WriteDoubts(const Evidence& evidence, std::ostream& out) {
+  out << "\nIn doubt. No answer came, the provider when asked knows of no charge, and it would "
+         "charge\nagain if the call were repeated. Latchkey does not guess: look up the reference, "
+         "then\nsettle the key with AdminService.ResolveOutcome.\n";
+  const auto write = [&](std::string_view key, std::string_view token, std::string_view reference,
+                         std::string_view found) {
+    out << "  " << std::left << std::setw(16) << key << std::setw(8) << token << std::setw(40)
+        << reference << found << "\n";
+  };
+  write("key", "token", "reference sent to the provider", "in its ledger");
+  for (const Record& record : evidence.records) {
+    if (record.state() != CheckResultResponse::IN_DOUBT) continue;
+    const std::string& reference = record.downstream_idempotency_key();
+    const auto charge = std::ranges::find(evidence.ledger, reference, &Charge::idempotency_key);
+    write(record.key(), std::to_string(record.fencing_token()), reference,
+          charge == evidence.ledger.end() ? "nothing" : charge->reference);
+  }
+}
+
+void WriteChecks(const Verdict& verdict, std::ostream& out) {
+  out << "\nChecks:\n";
+  for (const Check& check : verdict.checks) {
+    out << (check.violations.empty() ? "  ok    " : "  FAIL  ") << check.what << "\n";
+    const std::size_t shown = std::min(check.violations.size(), kShownViolations);
+    for (std::size_t i = 0; i < shown; ++i) out << "          " << check.violations[i] << "\n";
+    if (shown < check.violations.size()) {
+      out << "          ... and " << check.violations.size() - shown << " more\n";
+    }
+  }
+}
+
+}  // namespace
+
+void WriteReport(const Evidence& evidence, const Verdict& verdict, const Tally& tally,
+                 std::ostream& out) {
+  WriteCalls(tally, out);
+  WriteOrders(evidence, verdict, out);
+  WriteMoney(evidence, out);
+  if (verdict.in_doubt > 0) WriteDoubts(evidence, out);
+  WriteChecks(verdict, out);
+  out << "\norders=" << verdict.orders << " charges=" << verdict.charges
+      << " duplicate_charges=" << verdict.duplicate_charges
+      << " replays=" << tally.Count(Ending::kReplayed)
+      << " recovered=" << tally.Count(Ending::kRecovered) << " in_doubt=" << verdict.in_doubt
+      << " rejected=" << verdict.rejected << " conflicts=" << tally.conflicts() << std::endl;
+}
+
+}  // namespace latchkey::demo
