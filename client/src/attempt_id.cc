@@ -4,9 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 std::string MakeAttemptId(Runtime& runtime) {
   const std::uint64_t high = (runtime.Random() & ~0xF000ULL) | 0x4000ULL;
@@ -19,6 +17,4 @@ std::string MakeAttemptId(Runtime& runtime) {
   return text.data();
 }
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

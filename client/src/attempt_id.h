@@ -5,14 +5,10 @@
 
 #include "runtime.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // A random UUID (version 4 of RFC 9562). Lives in memory only: a process that died and came back is
 // a new attempt, and an id derived from the key would make it look like the old one.
 std::string MakeAttemptId(Runtime& runtime);
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -6,9 +6,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 class Backoff {
  public:
@@ -29,6 +27,4 @@ class Backoff {
   std::chrono::nanoseconds bound_;
 };
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

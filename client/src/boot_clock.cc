@@ -2,8 +2,7 @@
 
 #include <time.h>
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 BootClock::time_point BootClock::now() noexcept {
   timespec now;
@@ -11,5 +10,4 @@ BootClock::time_point BootClock::now() noexcept {
   return time_point(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

@@ -13,8 +13,7 @@
 #include "run_once.h"
 #include "system_runtime.h"
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 namespace {
 
 // Host and process id, in the characters that the service takes.
@@ -100,5 +99,4 @@ Answer<std::string> Client::IssueKey() {
   });
 }
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

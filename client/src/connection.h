@@ -20,9 +20,7 @@
 #include "retry_loop.h"
 #include "runtime.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 struct KeyName {
   std::string key_namespace;
@@ -129,6 +127,4 @@ T Await(Runtime& runtime, Start start) {
   return std::move(*state->value);
 }
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

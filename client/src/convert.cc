@@ -5,9 +5,7 @@
 
 #include "utf8.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -290,6 +288,4 @@ Answer<StoredResult> ToRecorded(const v1::RecordResultResponse& response,
   return std::move(*stored);
 }
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

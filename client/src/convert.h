@@ -8,9 +8,7 @@
 #include "connection.h"
 #include "latchkey/v1/coordination.pb.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // Negative ones become 0 and absurd ones a century, so that arithmetic with them stays defined.
 std::chrono::nanoseconds FromProto(const google::protobuf::Duration& duration);
@@ -37,6 +35,4 @@ Answer<KeyStatus::State> ToState(v1::CheckResultResponse::State state);
 Answer<StoredResult> ToRecorded(const v1::RecordResultResponse& response,
                                 const ResultFields& fields);
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -6,9 +6,7 @@
 #include "latchkey/answer.h"
 #include "transport.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // A try that did not end with OK.
 struct Failure {
@@ -25,6 +23,4 @@ struct Failure {
 // `status` is not OK.
 Failure Explain(const CallStatus& status);
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

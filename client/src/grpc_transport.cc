@@ -12,9 +12,7 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 namespace {
 
 constexpr std::chrono::seconds kShutdownBound(1);
@@ -151,6 +149,4 @@ std::shared_ptr<Transport> MakeGrpcTransport(const std::string& target) {
   return std::make_shared<GrpcTransport>(target);
 }
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -6,13 +6,9 @@
 
 #include "transport.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // A transport to `target`. Connects when first needed, and again whenever the connection is lost.
 std::shared_ptr<Transport> MakeGrpcTransport(const std::string& target);
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -4,9 +4,7 @@
 #include <array>
 #include <utility>
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -268,6 +266,4 @@ Answer<KeyStatus> HeldLease::Check(nanoseconds wait_timeout) {
   });
 }
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

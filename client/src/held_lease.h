@@ -11,9 +11,7 @@
 #include "connection.h"
 #include "latchkey/lease.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // Thread-safe. Owned by its Lease and by the work under way for it, which ends by itself.
 class HeldLease : public std::enable_shared_from_this<HeldLease> {
@@ -91,6 +89,4 @@ class HeldLease : public std::enable_shared_from_this<HeldLease> {
   Runtime::TimerId timer_ GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -4,8 +4,7 @@
 
 #include "held_lease.h"
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 using std::chrono::nanoseconds;
 
@@ -62,5 +61,4 @@ Lease::~Lease() {
 RecordAnswer Lease::Record(const Outcome& outcome) { return held_->Record(outcome); }
 Answer<KeyStatus> Lease::Release(Effect effect) { return held_->Release(effect); }
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

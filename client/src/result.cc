@@ -1,7 +1,6 @@
 #include "latchkey/result.h"
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 const char* ToString(RunResult::Status status) {
   switch (status) {
@@ -39,5 +38,4 @@ const char* ToString(KeyStatus::State state) {
   return "UNKNOWN";
 }
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

@@ -11,9 +11,7 @@
 #include "runtime.h"
 #include "transport.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // What is repeated. An answer never is.
 enum class RetryRule {
@@ -85,6 +83,4 @@ class RetryLoop : public std::enable_shared_from_this<RetryLoop<Response>> {
   const Callback<Answer<Response>> callback_;
 };
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -7,9 +7,7 @@
 #include "convert.h"
 #include "waiting_call.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -153,6 +151,4 @@ void RpcConnection::IssueKey(std::string key_namespace, Callback<Answer<std::str
       });
 }
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -7,9 +7,7 @@
 #include "connection.h"
 #include "transport.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // What the work under way needs. It holds copies of this and never the Connection, so that the last
 // handle on that is always dropped by its user's thread.
@@ -41,6 +39,4 @@ class RpcConnection final : public Connection {
   const Link link_;
 };
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -4,9 +4,7 @@
 
 #include <utility>
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 namespace {
 
 using Status = RunResult::Status;
@@ -119,6 +117,4 @@ RunResult RunNothing(AcquireAnswer acquired) {
   return run;
 }
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

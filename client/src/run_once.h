@@ -3,9 +3,7 @@
 
 #include "latchkey/client.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // Runs the work that the grant allows, and records or gives back.
 RunResult RunHeld(Lease& lease, const Work& create, const Work& recover);
@@ -13,6 +11,4 @@ RunResult RunHeld(Lease& lease, const Work& create, const Work& recover);
 // There is no lease to run it under: tells why.
 RunResult RunNothing(AcquireAnswer acquired);
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

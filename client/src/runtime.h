@@ -10,9 +10,7 @@
 #include "base/mutex.h"
 #include "latchkey/boot_clock.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // Set once, by any thread. Whoever sets and whoever waits share its ownership.
 class Event {
@@ -67,6 +65,4 @@ class Runtime {
   virtual void Stop() = 0;
 };
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

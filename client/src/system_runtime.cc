@@ -7,9 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 namespace {
 
 // Condition variables do not count suspended time and BootClock does, so no wait for a timer is
@@ -122,6 +120,4 @@ void SystemRuntime::Stop() {
   }
 }
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -6,9 +6,7 @@
 
 #include "runtime.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // One thread for all timers.
 class SystemRuntime final : public Runtime {
@@ -32,6 +30,4 @@ class SystemRuntime final : public Runtime {
   std::thread thread_ GUARDED_BY(thread_mutex_);
 };
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

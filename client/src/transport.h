@@ -8,9 +8,7 @@
 #include "latchkey/v1/coordination.pb.h"
 #include <grpcpp/support/status_code_enum.h>
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // How a try ended, as gRPC tells it.
 struct CallStatus {
@@ -48,6 +46,4 @@ class Transport {
   virtual void Shutdown() = 0;
 };
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -3,9 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 namespace {
 
 // The length of the well-formed character that `text` begins with; 0 if there is none.
@@ -48,6 +46,4 @@ std::string ToUtf8(std::string_view text) {
   return result;
 }
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

@@ -4,13 +4,9 @@
 #include <string>
 #include <string_view>
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // `text` with U+FFFD for every byte that is not part of well-formed UTF-8 (RFC 3629).
 std::string ToUtf8(std::string_view text);
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

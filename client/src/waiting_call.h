@@ -9,9 +9,7 @@
 
 #include "retry_loop.h"
 
-namespace latchkey {
-inline namespace client {
-namespace internal {
+namespace latchkey::inline client::internal {
 
 // The service waits no longer for one call.
 constexpr std::chrono::seconds kWaitMax(60);
@@ -91,6 +89,4 @@ class WaitingCall : public std::enable_shared_from_this<WaitingCall<Response>> {
   std::int64_t rounds_left_;
 };
 
-}  // namespace internal
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client::internal

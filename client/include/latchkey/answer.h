@@ -6,8 +6,7 @@
 #include <utility>
 #include <variant>
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 // Why a call has no value.
 struct Error {
@@ -50,5 +49,4 @@ class [[nodiscard]] Answer {
   std::variant<T, Error> content_;
 };
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

@@ -3,8 +3,7 @@
 
 #include <chrono>
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 // CLOCK_BOOTTIME as a standard clock: monotonic, never stepped, and running on while the machine is
 // suspended. std::chrono::steady_clock stands still then, and a holder that slept through its lease
@@ -19,5 +18,4 @@ struct BootClock {
   static time_point now() noexcept;
 };
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

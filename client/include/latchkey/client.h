@@ -24,8 +24,7 @@
 #include "latchkey/outcome.h"
 #include "latchkey/result.h"
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 namespace internal {
 class Connection;
@@ -83,5 +82,4 @@ class Client {
   ClientOptions options_;
 };
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

@@ -14,8 +14,7 @@
 #include "latchkey/outcome.h"
 #include "latchkey/result.h"
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 namespace internal {
 class Connection;
@@ -176,5 +175,4 @@ class [[nodiscard]] Lease : public Attempt {
   Answer<KeyStatus> Release(Effect effect);
 };
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

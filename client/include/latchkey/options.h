@@ -6,8 +6,7 @@
 #include <optional>
 #include <string>
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 // For all calls of a Client.
 struct ClientOptions {
@@ -77,5 +76,4 @@ struct CheckOptions {
   std::chrono::nanoseconds timeout = std::chrono::seconds(15);
 };
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

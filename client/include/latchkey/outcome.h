@@ -6,8 +6,7 @@
 #include <string>
 #include <utility>
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 // What is kept of a final outcome and replayed to later callers. An outcome is never refused for
 // its size: what is too long is cut or left out, and the stored result says so.
@@ -90,5 +89,4 @@ class Outcome {
   return Outcome(Outcome::Kind::kUnknown, {}, std::move(detail));
 }
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client

@@ -10,8 +10,7 @@
 #include "latchkey/answer.h"
 #include "latchkey/outcome.h"
 
-namespace latchkey {
-inline namespace client {
+namespace latchkey::inline client {
 
 // The recorded outcome of a key. Once recorded it never changes while it is kept.
 struct StoredResult {
@@ -166,5 +165,4 @@ struct [[nodiscard]] RunResult {
 const char* ToString(RunResult::Status status);
 const char* ToString(KeyStatus::State state);
 
-}  // namespace client
-}  // namespace latchkey
+}  // namespace latchkey::inline client
