@@ -1,0 +1,61 @@
+#include "server/main/event_log.h"
+
+#include "storage/store_key.h"
+#include <openssl/sha.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+namespace latchkey {
+namespace {
+
+// Enough to find a key's lines again, and too little to guess the key from.
+constexpr std::size_t kHashBytes = 8;
+
+std::string HashOf(const std::string& store_key) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(store_key.data()), store_key.size(), digest);
+  std::string hex;
+  for (std::size_t i = 0; i < kHashBytes; ++i) hex += fmt::format("{:02x}", digest[i]);
+  return hex;
+}
+
+}  // namespace
+
+void StartLog(const std::string& level) {
+  auto logger = spdlog::stderr_logger_mt("latchkeyd");
+  logger->set_pattern("time=%Y-%m-%dT%H:%M:%S.%e%z level=%l %v");
+  logger->set_level(spdlog::level::from_str(level));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+std::string EventLog::Describe(const std::string& store_key) const {
+  const auto parts = storage::SplitStoreKey(store_key);
+  if (log_keys_) return fmt::format("namespace={} key={}", parts.name_space, parts.key);
+  return fmt::format("namespace={} key_hash={}", parts.name_space, HashOf(store_key));
+}
+
+void EventLog::OnStep(const std::string& store_key, const Step& step) {
+  if (step.duplicate_suspected) {
+    spdlog::warn(
+        "event=duplicate_effect_suspected {} hint=\"compare its late_outcomes with its result: "
+        "GetRecord\"",
+        Describe(store_key));
+  }
+  if (step.lapsed) {
+    spdlog::info("event=lease_lapsed {} effect_started={}", Describe(store_key),
+                 step.lapsed_started);
+  }
+  if (step.late_outcome_kept) spdlog::info("event=late_outcome_kept {}", Describe(store_key));
+  if (step.refusal.has_value() && spdlog::should_log(spdlog::level::debug)) {
+    spdlog::debug("event=refused {} reason={}", Describe(store_key),
+                  v1::Refusal::Reason_Name(step.refusal->reason));
+  }
+}
+
+void EventLog::OnStall(Duration gap) {
+  spdlog::warn("event=stall milliseconds={} hint=\"live leases were extended by as much\"",
+               std::chrono::duration_cast<std::chrono::milliseconds>(gap).count());
+}
+
+}  // namespace latchkey

@@ -1,0 +1,29 @@
+// The server's log: one line for each thing an operator may want to know, `event=... name=value
+// ...`, on standard error. Keys appear as hashes unless asked for.
+#pragma once
+
+#include <string>
+
+#include "server/partition/partition.h"
+
+namespace latchkey {
+
+// Sets up the log of the process. `level` is one of debug, info, warn, error.
+void StartLog(const std::string& level);
+
+// Writes down what the partitions decide. Thread-safe.
+class EventLog final : public PartitionObserver {
+ public:
+  explicit EventLog(bool log_keys) : log_keys_(log_keys) {}
+
+  void OnStep(const std::string& store_key, const Step& step) override;
+  void OnStall(Duration gap) override;
+
+ private:
+  // "namespace=payments key_hash=1f3a..." or, if asked for, the key itself.
+  std::string Describe(const std::string& store_key) const;
+
+  const bool log_keys_;
+};
+
+}  // namespace latchkey

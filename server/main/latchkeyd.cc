@@ -1,0 +1,128 @@
+// The Latchkey server: reads settings, opens the store, serves until it is told to stop or the
+// store fails.
+
+#include <signal.h>
+#include <time.h>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "base/clock.h"
+#include "server/main/event_log.h"
+#include "server/main/listen_check.h"
+#include "server/main/settings.h"
+#include "server/service/server.h"
+#include "storage/memory_record_store.h"
+#include "storage/rocksdb/rocksdb_record_store.h"
+#include <spdlog/spdlog.h>
+
+namespace latchkey {
+namespace {
+
+constexpr int kExitCannotStart = 2;
+constexpr int kExitStoreFailed = 3;
+// After the store has failed: how long calls in flight get to hear of it. The contract allows 10 s.
+constexpr Duration kFailureDrain = std::chrono::seconds(2);
+
+// What the store asks, while it compacts, about records that may be forgotten. The answer is no
+// until the server knows, and again when it is gone.
+std::atomic<const Retention*> retention_of_store = nullptr;
+
+bool MayReclaim(std::string_view store_key, const storage::Record& record) {
+  const Retention* retention = retention_of_store.load();
+  return retention != nullptr && retention->MayReclaim(store_key, record);
+}
+
+absl::StatusOr<std::unique_ptr<storage::RecordStore>> OpenStore(const std::string& name) {
+  constexpr std::string_view kRocksDb = "rocksdb:";
+  if (!name.starts_with(kRocksDb)) return std::make_unique<storage::MemoryRecordStore>();
+  storage::RocksDbStoreOptions options;
+  options.is_forgotten = MayReclaim;
+  auto opened = storage::RocksDbRecordStore::Open(name.substr(kRocksDb.size()), std::move(options));
+  if (!opened.ok()) return opened.status();
+  return std::unique_ptr<storage::RecordStore>(*std::move(opened));
+}
+
+// Signals are taken by WaitForEnd alone, so every thread must be born with them blocked.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// Returns when a signal asks for the end, or the store has failed.
+void WaitForEnd(const sigset_t& signals, const Server& server) {
+  constexpr timespec kLook{0, 100'000'000};
+  while (!server.failed()) {
+    const int signal = sigtimedwait(&signals, nullptr, &kLook);
+    if (signal > 0) {
+      spdlog::info("event=shutdown_begins signal={}", signal);
+      return;
+    }
+  }
+}
+
+int CannotStart(const absl::Status& why) {
+  std::fprintf(stderr, "latchkeyd: %s\n", std::string(why.message()).c_str());
+  return kExitCannotStart;
+}
+
+int Serve(const Settings& settings) {
+  const sigset_t signals = BlockSignals();
+  // Before the store is opened, so that a port in use leaves nothing behind.
+  if (auto free = CheckListenAddress(settings.server.listen_address); !free.ok()) {
+    return CannotStart(free);
+  }
+  auto store = OpenStore(settings.store);
+  if (!store.ok()) return CannotStart(store.status());
+  StartLog(settings.log_level);
+  SystemClock clock;
+  EventLog event_log(settings.log_keys);
+  auto started = Server::Start(
+      settings.server, *std::move(store), clock, event_log, [](const std::string& why) {
+        spdlog::error(
+            "event=store_failed why=\"{}\" hint=\"free disk space or replace "
+            "the disk, then start latchkeyd again; nothing acknowledged is "
+            "lost\"",
+            why);
+      });
+  if (!started.ok()) return CannotStart(started.status());
+  Server& server = **started;
+  retention_of_store = &server.retention();
+  spdlog::info("event=serving port={} store=\"{}\" version={}", server.port(), settings.store,
+               LATCHKEY_VERSION);
+  const std::string host =
+      settings.server.listen_address.substr(0, settings.server.listen_address.rfind(':'));
+  std::printf("latchkeyd is serving on %s:%d\n", host.c_str(), server.port());
+  std::fflush(stdout);
+
+  WaitForEnd(signals, server);
+  const bool failed = server.failed();
+  const absl::Status ended = server.Shutdown(failed ? kFailureDrain : settings.drain_timeout);
+  retention_of_store = nullptr;
+  if (failed || !ended.ok()) {
+    spdlog::error("event=ended exit_code={}", kExitStoreFailed);
+    return kExitStoreFailed;
+  }
+  spdlog::info("event=ended exit_code=0");
+  return 0;
+}
+
+}  // namespace
+}  // namespace latchkey
+
+int main(int argc, char** argv) {
+  auto read = latchkey::ReadSettings(argc, argv);
+  if (!read.ok()) return latchkey::CannotStart(read.status());
+  if (const auto* text = std::get_if<std::string>(&*read)) {
+    std::fputs(text->c_str(), stdout);
+    return 0;
+  }
+  return latchkey::Serve(std::get<latchkey::Settings>(*read));
+}

@@ -1,0 +1,42 @@
+#include "server/main/listen_check.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace latchkey {
+
+absl::Status CheckListenAddress(const std::string& address) {
+  const auto colon = address.rfind(':');
+  const std::string wrong = "listen_address \"" + address + "\": ";
+  if (colon == std::string::npos || colon == 0 || colon + 1 == address.size()) {
+    return absl::InvalidArgumentError(wrong + "write HOST:PORT, for example 127.0.0.1:7420");
+  }
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (const int error =
+          getaddrinfo(host.c_str(), address.substr(colon + 1).c_str(), &hints, &found)) {
+    return absl::InvalidArgumentError(wrong + gai_strerror(error));
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
+  const int fd = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
+  if (fd < 0) return absl::UnavailableError(wrong + std::strerror(errno));
+  // As gRPC does, so that a port which only lingers from a server that has ended counts as free.
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  const bool free = bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 1) == 0;
+  const std::string why = free ? "" : std::strerror(errno);
+  close(fd);
+  if (free) return absl::OkStatus();
+  return absl::UnavailableError(wrong + why + "; choose another with --listen-address");
+}
+
+}  // namespace latchkey

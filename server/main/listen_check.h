@@ -1,0 +1,14 @@
+// Whether a port can be listened on.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace latchkey {
+
+// INVALID_ARGUMENT for what is no address, UNAVAILABLE for one that is in use or not this
+// machine's. A port that is free now may be taken a moment later.
+absl::Status CheckListenAddress(const std::string& address);
+
+}  // namespace latchkey

@@ -1,0 +1,325 @@
+#include "server/main/settings.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "absl/time/time.h"
+#include <CLI/CLI.hpp>
+#include <toml++/toml.h>
+
+namespace latchkey {
+namespace {
+
+constexpr char kNamespacesTable[] = "namespaces";
+constexpr char kOtherNamespaces[] = "*";
+
+absl::Status Wrong(const std::string& where, const std::string& what) {
+  return absl::InvalidArgumentError(where + ": " + what);
+}
+
+absl::StatusOr<std::uint64_t> ParseNumber(const std::string& text, std::uint64_t least,
+                                          std::uint64_t most) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most) {
+    return absl::InvalidArgumentError("\"" + text + "\" is not a whole number from " +
+                                      std::to_string(least) + " to " + std::to_string(most));
+  }
+  return number;
+}
+
+absl::StatusOr<bool> ParseBool(const std::string& text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  return absl::InvalidArgumentError("\"" + text + "\" is neither true nor false");
+}
+
+// Sets `out` if the text could be parsed.
+template <class Value, class Out>
+absl::Status Assign(absl::StatusOr<Value> value, Out& out) {
+  if (!value.ok()) return value.status();
+  out = static_cast<Out>(*value);
+  return absl::OkStatus();
+}
+
+struct Setting {
+  std::string name;  // as in the file; the flag has dashes, the variable capitals
+  std::string help;
+  std::function<absl::Status(const std::string& value, Settings& settings)> set;
+  bool is_switch = false;  // the flag alone means true
+};
+
+absl::Status SetStore(const std::string& value, Settings& settings) {
+  if (value != "memory:" && (!value.starts_with("rocksdb:") || value == "rocksdb:")) {
+    return absl::InvalidArgumentError("\"" + value +
+                                      "\" names no store; say rocksdb:DIRECTORY or memory:");
+  }
+  settings.store = value;
+  return absl::OkStatus();
+}
+
+absl::Status SetLogLevel(const std::string& value, Settings& settings) {
+  for (const char* level : {"debug", "info", "warn", "error"}) {
+    if (value == level) {
+      settings.log_level = value;
+      return absl::OkStatus();
+    }
+  }
+  return absl::InvalidArgumentError("\"" + value + "\" is none of debug, info, warn, error");
+}
+
+// The settings that every namespace has; in the file they stand in [namespaces.NAME].
+using NamespaceSetter = std::function<absl::Status(const std::string&, NamespaceSettings&)>;
+
+const std::map<std::string, NamespaceSetter>& NamespaceSetters() {
+  using N = NamespaceSettings;
+  static const std::map<std::string, NamespaceSetter> setters = {
+      {"payload_retention",
+       [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.payload_retention); }},
+      {"key_retention",
+       [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.key_retention); }},
+      {"downstream_key_ttl",
+       [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.downstream_key_ttl); }},
+      {"lease_duration_max",
+       [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.lease_duration_max); }},
+      {"live_records_max",
+       [](const std::string& v, N& n) {
+         return Assign(ParseNumber(v, 1, UINT64_MAX), n.live_records_max);
+       }},
+  };
+  return setters;
+}
+
+// Namespaces are collected here, and built when all are known.
+struct Draft {
+  Settings settings;
+  NamespaceSettings others;
+  std::map<std::string, std::map<std::string, std::string>> named;
+};
+
+std::vector<Setting> MakeSettings(Draft& draft) {
+  using S = Settings;
+  std::vector<Setting> all = {
+      {"listen_address", "host and port to serve on; port 0 takes a free one [127.0.0.1:7420]",
+       [](const std::string& v, S& s) {
+         s.server.listen_address = v;
+         return absl::OkStatus();
+       }},
+      {"store", "rocksdb:DIRECTORY, or memory: for trials [rocksdb:/var/lib/latchkey]", SetStore},
+      {"partitions", "threads that decide; 1 to 64 [2]",
+       [](const std::string& v, S& s) {
+         return Assign(ParseNumber(v, 1, 64), s.server.partitions);
+       }},
+      {"payload_bytes_max", "largest payload that is kept, at most 1048576 [65536]",
+       [](const std::string& v, S& s) {
+         return Assign(ParseNumber(v, 0, kPayloadBytesMax), s.server.limits.payload_bytes);
+       }},
+      {"waiters_per_key_max", "most calls that wait for one key, at most 100000 [1024]",
+       [](const std::string& v, S& s) {
+         return Assign(ParseNumber(v, 0, kWaitersPerKeyMax), s.server.limits.waiters_per_key);
+       }},
+      {"storage_reserve_bytes",
+       "new records are refused below so much free space [5% of the file system, at most 256 MiB]",
+       [](const std::string& v, S& s) {
+         return Assign(ParseNumber(v, 0, UINT64_MAX), s.server.storage_reserve_bytes.emplace());
+       }},
+      {"drain_timeout", "how long calls in flight may take at shutdown [10s]",
+       [](const std::string& v, S& s) { return Assign(ParseDuration(v), s.drain_timeout); }},
+      {"accept_clock_step", "follow a forward step of the wall clock at once",
+       [](const std::string& v, S& s) { return Assign(ParseBool(v), s.server.accept_clock_step); },
+       true},
+      {"log_level", "debug, info, warn or error [info]", SetLogLevel},
+      {"log_keys", "write keys into the log, not their hashes",
+       [](const std::string& v, S& s) { return Assign(ParseBool(v), s.log_keys); }, true},
+  };
+  for (const auto& [name, setter] : NamespaceSetters()) {
+    all.push_back(
+        {name, "for all namespaces that the file does not name",
+         [&draft, set = setter](const std::string& v, S&) { return set(v, draft.others); }});
+  }
+  return all;
+}
+
+std::string FlagName(const Setting& setting) {
+  std::string flag = "--" + setting.name;
+  for (char& c : flag) c = c == '_' ? '-' : c;
+  return flag;
+}
+
+std::string VariableName(const Setting& setting) {
+  std::string variable = "LATCHKEY_" + setting.name;
+  for (char& c : variable) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return variable;
+}
+
+absl::Status Apply(const Setting& setting, const std::string& value, const std::string& where,
+                   Draft& draft) {
+  if (auto set = setting.set(value, draft.settings); !set.ok()) {
+    return Wrong(where, std::string(set.message()));
+  }
+  return absl::OkStatus();
+}
+
+std::string LineOf(const std::string& path, const toml::node& node) {
+  return path + ":" + std::to_string(node.source().begin.line);
+}
+
+// A value of any plain type, as it would be written on the command line.
+absl::StatusOr<std::string> TextOf(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return std::to_string(number->get());
+  if (const auto* truth = node.as_boolean()) return std::string(truth->get() ? "true" : "false");
+  return absl::InvalidArgumentError("the value must be a text, a whole number, true or false");
+}
+
+absl::Status ReadNamespaces(const toml::node& node, const std::string& path, Draft& draft) {
+  if (!node.is_table()) {
+    return Wrong(LineOf(path, node), "write namespaces as tables: [namespaces.NAME]");
+  }
+  for (const auto& [name, settings] : *node.as_table()) {
+    const std::string name_space(name.str());
+    if (!settings.is_table()) {
+      return Wrong(LineOf(path, settings), "write namespaces as tables: [namespaces.NAME]");
+    }
+    draft.named[name_space];
+    for (const auto& [key, value] : *settings.as_table()) {
+      const auto setter = NamespaceSetters().find(std::string(key.str()));
+      if (setter == NamespaceSetters().end()) {
+        return Wrong(LineOf(path, value),
+                     "a namespace has no setting \"" + std::string(key.str()) + "\"");
+      }
+      auto text = TextOf(value);
+      NamespaceSettings scratch;
+      auto set = text.ok() ? setter->second(*text, scratch) : text.status();
+      if (!set.ok()) {
+        return Wrong(LineOf(path, value), setter->first + ": " + std::string(set.message()));
+      }
+      draft.named[name_space][setter->first] = *text;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadFile(const std::string& path, const std::vector<Setting>& all, Draft& draft) {
+  toml::table file;
+  try {
+    file = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    const auto line = error.source().begin.line;
+    return Wrong(line > 0 ? path + ":" + std::to_string(line) : path,
+                 std::string(error.description()));
+  }
+  for (const auto& [key, value] : file) {
+    const std::string name(key.str());
+    if (name == kNamespacesTable) {
+      if (auto read = ReadNamespaces(value, path, draft); !read.ok()) return read;
+      continue;
+    }
+    const auto found =
+        std::find_if(all.begin(), all.end(), [&](const Setting& s) { return s.name == name; });
+    if (found == all.end())
+      return Wrong(LineOf(path, value), "there is no setting \"" + name + "\"");
+    auto text = TextOf(value);
+    if (!text.ok())
+      return Wrong(LineOf(path, value), name + ": " + std::string(text.status().message()));
+    if (auto set = Apply(*found, *text, LineOf(path, value) + ": " + name, draft); !set.ok())
+      return set;
+  }
+  return absl::OkStatus();
+}
+
+// A named namespace begins with the settings of all others.
+Namespaces BuildNamespaces(const Draft& draft) {
+  NamespaceSettings others = draft.others;
+  std::map<std::string, NamespaceSettings, std::less<>> named;
+  const auto apply = [](const std::map<std::string, std::string>& values, NamespaceSettings& out) {
+    for (const auto& [key, value] : values) (void)NamespaceSetters().at(key)(value, out);
+  };
+  if (const auto all = draft.named.find(kOtherNamespaces); all != draft.named.end()) {
+    apply(all->second, others);
+  }
+  for (const auto& [name, values] : draft.named) {
+    if (name == kOtherNamespaces) continue;
+    NamespaceSettings settings = others;
+    apply(values, settings);
+    named[name] = settings;
+  }
+  return {others, std::move(named)};
+}
+
+}  // namespace
+
+absl::StatusOr<Duration> ParseDuration(const std::string& text) {
+  const auto wrong = [&] {
+    return absl::InvalidArgumentError("\"" + text +
+                                      "\" is no duration; write 500ms, 30s, 72h or 90d");
+  };
+  if (text.ends_with('d')) {
+    const auto days = ParseNumber(text.substr(0, text.size() - 1), 0, 36'500);
+    if (!days.ok()) return wrong();
+    return std::chrono::hours(24 * static_cast<std::int64_t>(*days));
+  }
+  absl::Duration parsed;
+  if (!absl::ParseDuration(text, &parsed) || parsed < absl::ZeroDuration() ||
+      parsed > absl::Hours(24 * 36'500)) {
+    return wrong();
+  }
+  return absl::ToChronoNanoseconds(parsed);
+}
+
+absl::StatusOr<CommandLine> ReadSettings(int argc, const char* const* argv) {
+  Draft draft;
+  draft.settings.server.listen_address = "127.0.0.1:7420";
+  const std::vector<Setting> all = MakeSettings(draft);
+  CLI::App app("latchkeyd: does work once. Locks, idempotency keys and results, one record each.",
+               "latchkeyd");
+  app.set_version_flag("--version", "latchkeyd " LATCHKEY_VERSION);
+  app.footer(
+      "Every flag can also be set in the environment (--log-level as LATCHKEY_LOG_LEVEL) and in "
+      "the\n"
+      "config file (log_level = \"debug\"); a flag beats the environment, which beats the file.\n"
+      "Exit codes: 0 ended as asked, 2 wrong settings or cannot start, 3 the store failed.");
+  std::string config;
+  app.add_option("--config", config, "TOML file with settings and [namespaces.NAME] tables");
+  std::map<std::string, std::string> flags;
+  for (const Setting& setting : all) {
+    if (setting.is_switch) {
+      app.add_flag(FlagName(setting) + "{true}", flags[setting.name], setting.help);
+    } else {
+      app.add_option(FlagName(setting), flags[setting.name], setting.help);
+    }
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return CommandLine(app.help());
+  } catch (const CLI::CallForVersion&) {
+    return CommandLine(app.version() + "\n");
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(std::string(error.what()) + "; see latchkeyd --help");
+  }
+  if (const char* variable = std::getenv("LATCHKEY_CONFIG");
+      config.empty() && variable != nullptr) {
+    config = variable;
+  }
+  if (!config.empty()) {
+    if (auto read = ReadFile(config, all, draft); !read.ok()) return read;
+  }
+  for (const Setting& setting : all) {
+    const char* variable = std::getenv(VariableName(setting).c_str());
+    const bool has_flag = app.count(FlagName(setting)) > 0;
+    if (!has_flag && variable == nullptr) continue;
+    const std::string where = has_flag ? FlagName(setting) : VariableName(setting);
+    const std::string value = has_flag ? flags[setting.name] : variable;
+    if (auto set = Apply(setting, value, where, draft); !set.ok()) return set;
+  }
+  draft.settings.server.store_name = draft.settings.store;
+  draft.settings.server.namespaces = BuildNamespaces(draft);
+  return CommandLine(std::move(draft.settings));
+}
+
+}  // namespace latchkey

@@ -1,0 +1,34 @@
+// What an operator can set, each under one name: the flag --listen-address, the environment
+// variable LATCHKEY_LISTEN_ADDRESS and the key listen_address of the config file are the same
+// setting. A flag beats the environment, which beats the file.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "server/service/server.h"
+
+namespace latchkey {
+
+struct Settings {
+  ServerOptions server;
+  // "rocksdb:DIRECTORY" or "memory:".
+  std::string store = "rocksdb:/var/lib/latchkey";
+  Duration drain_timeout = std::chrono::seconds(10);
+  std::string log_level = "info";
+  // Writes keys into log lines in place of their hashes.
+  bool log_keys = false;
+};
+
+// What the command line asks for: to run with these settings, or to print a text and end well.
+using CommandLine = std::variant<Settings, std::string>;
+
+// INVALID_ARGUMENT with one line that names the flag, variable or line of the file that is wrong.
+absl::StatusOr<CommandLine> ReadSettings(int argc, const char* const* argv);
+
+// "30s", "72h", "1h30m", "90d", "500ms"; never negative.
+absl::StatusOr<Duration> ParseDuration(const std::string& text);
+
+}  // namespace latchkey

@@ -1,0 +1,53 @@
+// The admin API over gRPC.
+#pragma once
+
+#include <functional>
+
+#include "latchkey/v1/admin.grpc.pb.h"
+#include "server/service/record_lister.h"
+#include "server/service/service_environment.h"
+
+namespace latchkey {
+
+// Thread-safe; the methods never block.
+class AdminService final : public v1::AdminService::CallbackService {
+ public:
+  // `fill_status` answers GetServerStatus.
+  AdminService(const ServiceEnvironment& environment, RecordLister& lister,
+               std::function<void(v1::GetServerStatusResponse*)> fill_status)
+      : environment_(environment), lister_(lister), fill_status_(std::move(fill_status)) {}
+
+  grpc::ServerUnaryReactor* GetRecord(grpc::CallbackServerContext* context,
+                                      const v1::GetRecordRequest* request,
+                                      v1::GetRecordResponse* response) override;
+  grpc::ServerUnaryReactor* ListRecords(grpc::CallbackServerContext* context,
+                                        const v1::ListRecordsRequest* request,
+                                        v1::ListRecordsResponse* response) override;
+  grpc::ServerUnaryReactor* ResolveOutcome(grpc::CallbackServerContext* context,
+                                           const v1::ResolveOutcomeRequest* request,
+                                           v1::ResolveOutcomeResponse* response) override;
+  grpc::ServerUnaryReactor* ForceRelease(grpc::CallbackServerContext* context,
+                                         const v1::ForceReleaseRequest* request,
+                                         v1::ForceReleaseResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteRecord(grpc::CallbackServerContext* context,
+                                         const v1::DeleteRecordRequest* request,
+                                         v1::DeleteRecordResponse* response) override;
+  grpc::ServerUnaryReactor* GetServerStatus(grpc::CallbackServerContext* context,
+                                            const v1::GetServerStatusRequest* request,
+                                            v1::GetServerStatusResponse* response) override;
+  grpc::ServerUnaryReactor* ClearRestoreDoubt(grpc::CallbackServerContext* context,
+                                              const v1::ClearRestoreDoubtRequest* request,
+                                              v1::ClearRestoreDoubtResponse* response) override;
+  grpc::ServerUnaryReactor* CreateBackup(grpc::CallbackServerContext* context,
+                                         const v1::CreateBackupRequest* request,
+                                         v1::CreateBackupResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchRecordsResponse>* WatchRecords(
+      grpc::CallbackServerContext* context, const v1::WatchRecordsRequest* request) override;
+
+ private:
+  const ServiceEnvironment& environment_;
+  RecordLister& lister_;
+  const std::function<void(v1::GetServerStatusResponse*)> fill_status_;
+};
+
+}  // namespace latchkey

@@ -1,0 +1,63 @@
+#include "server/service/housekeeper.h"
+
+#include <algorithm>
+
+namespace latchkey {
+namespace {
+
+constexpr Duration kRound = std::chrono::seconds(1);
+constexpr int kRoundsPerSave = 10;
+constexpr std::uint64_t kReserveMax = std::uint64_t{256} << 20;
+constexpr std::uint64_t kReserveShare = 20;  // one part in so many: 5%
+
+}  // namespace
+
+Housekeeper::Housekeeper(storage::RecordStore& store, Retention& retention, FailStop& fail_stop,
+                         std::optional<std::uint64_t> storage_reserve_bytes)
+    : store_(store),
+      retention_(retention),
+      fail_stop_(fail_stop),
+      configured_reserve_(storage_reserve_bytes) {}
+
+Housekeeper::~Housekeeper() { Stop(); }
+
+void Housekeeper::Start() {
+  LookAtSpace();
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Housekeeper::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Housekeeper::Run() {
+  for (int round = 1; SleepUntilNextRound(); ++round) {
+    retention_.Tick();
+    LookAtSpace();
+    if (round % kRoundsPerSave != 0) continue;
+    if (auto saved = retention_.Save(); !saved.ok()) fail_stop_.Trip(std::string(saved.message()));
+  }
+}
+
+bool Housekeeper::SleepUntilNextRound() {
+  MutexLock lock(mutex_);
+  if (!stopping_) changed_.WaitFor(mutex_, kRound);
+  return !stopping_;
+}
+
+void Housekeeper::LookAtSpace() {
+  const auto space = store_.FreeSpace();
+  if (!space.has_value()) return;
+  const std::uint64_t reserve =
+      configured_reserve_.value_or(std::min(kReserveMax, space->total_bytes / kReserveShare));
+  free_bytes_ = space->free_bytes;
+  reserve_bytes_ = reserve;
+  storage_full_ = space->free_bytes < reserve;
+}
+
+}  // namespace latchkey

@@ -1,0 +1,207 @@
+#include "server/service/record_lister.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "latchkey/v1/admin.pb.h"
+#include "server/machine/record_machine.h"
+#include "server/partition/refusals.h"
+#include "storage/record_store.h"
+
+namespace latchkey {
+namespace {
+
+using State = v1::CheckResultResponse;
+
+constexpr std::size_t kJobsMax = 1'000;
+constexpr std::size_t kScanPage = 500;
+
+Refusal PageTokenMalformed() {
+  return {v1::Refusal::PAGE_TOKEN_MALFORMED,
+          "page_token was not made by this service for this namespace and key_prefix; begin again "
+          "without one",
+          {{"field", "page_token"}},
+          {}};
+}
+
+// GetRecord calls to the partitions, for a whole page at a time.
+class LiveRecords {
+ public:
+  explicit LiveRecords(const ServiceEnvironment& environment) : environment_(environment) {}
+
+  // Starts reading; the answer is valid after Wait.
+  const v1::Record& Read(const std::string& store_key) {
+    auto& read = *reads_.emplace_back(std::make_unique<ReadCall>(*this, store_key));
+    {
+      MutexLock lock(mutex_);
+      ++pending_;
+    }
+    environment_.partitions.Submit(read);
+    return read.response.record();
+  }
+
+  // The first refusal, if any. A corrupt record is not one: it is left out, so that it does not
+  // hide the others.
+  std::optional<Refusal> Wait() {
+    MutexLock lock(mutex_);
+    while (pending_ > 0) finished_.Wait(mutex_);
+    return refusal_;
+  }
+
+ private:
+  struct ReadCall final : Call {
+    ReadCall(LiveRecords& records, const std::string& key)
+        : Call(GetRecordExchange{&request, &response}, key, records.environment_.clock.Monotonic(),
+               0),
+          owner(records) {
+      response.mutable_record();
+    }
+    void Finish(std::optional<Refusal> refusal) override {
+      MutexLock lock(owner.mutex_);
+      if (refusal.has_value() && refusal->reason != v1::Refusal::RECORD_CORRUPT) {
+        owner.refusal_ = std::move(refusal);
+      }
+      if (--owner.pending_ == 0) owner.finished_.NotifyAll();
+    }
+    void FinishShared(std::shared_ptr<const google::protobuf::Message>) override {}
+
+    LiveRecords& owner;
+    v1::GetRecordRequest request;
+    v1::GetRecordResponse response;
+  };
+
+  const ServiceEnvironment& environment_;
+  std::vector<std::unique_ptr<ReadCall>> reads_;
+  Mutex mutex_;
+  Condition finished_;
+  std::size_t pending_ GUARDED_BY(mutex_) = 0;
+  std::optional<Refusal> refusal_ GUARDED_BY(mutex_);
+};
+
+bool IsLiveState(State::State state) { return state == State::HELD || state == State::IN_DOUBT; }
+
+bool Matches(const v1::Record& record, const v1::ListRecordsRequest& request, WallTime now) {
+  if (record.state() == State::STATE_UNSPECIFIED || record.state() == State::ABSENT) return false;
+  if (request.state() != State::STATE_UNSPECIFIED && record.state() != request.state())
+    return false;
+  if (!request.holder_id().empty() && record.holder_id() != request.holder_id()) return false;
+  if (!request.has_older_than()) return true;
+  const auto since = FromProto(record.state_since());
+  const auto older_than = FromProto(request.older_than());
+  return since.has_value() && older_than.has_value() && now - *since > *older_than;
+}
+
+}  // namespace
+
+RecordLister::RecordLister(const ServiceEnvironment& environment, storage::RecordStore& store)
+    : environment_(environment), store_(store), thread_([this] { Run(); }) {}
+
+RecordLister::~RecordLister() { Stop(); }
+
+void RecordLister::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void RecordLister::List(const v1::ListRecordsRequest& request, v1::ListRecordsResponse* response,
+                        Done done) {
+  std::optional<Refusal> refusal;
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) {
+      refusal = ShuttingDown();
+    } else if (jobs_.size() >= kJobsMax) {
+      refusal = Overloaded();
+    } else {
+      jobs_.push_back({&request, response, std::move(done)});
+      changed_.NotifyAll();
+      return;
+    }
+  }
+  done(refusal);
+}
+
+void RecordLister::Run() {
+  while (true) {
+    Job job;
+    bool stopping = false;
+    {
+      MutexLock lock(mutex_);
+      while (jobs_.empty() && !stopping_) changed_.Wait(mutex_);
+      if (jobs_.empty()) return;
+      stopping = stopping_;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    job.done(stopping ? ShuttingDown() : Fill(*job.request, job.response));
+  }
+}
+
+std::optional<Refusal> RecordLister::Fill(const v1::ListRecordsRequest& request,
+                                          v1::ListRecordsResponse* response) {
+  const Limits& limits = environment_.limits;
+  const std::size_t page_size =
+      request.page_size() == 0 ? limits.page_size_default
+                               : std::min<std::size_t>(request.page_size(), limits.page_size_max);
+  storage::ScanRequest scan;
+  scan.prefix =
+      storage::MakeStoreKey(NamespaceOrDefault(request.namespace_()), request.key_prefix());
+  scan.live_only = IsLiveState(request.state());
+  if (!request.page_token().empty() &&
+      (!absl::WebSafeBase64Unescape(request.page_token(), &scan.after) ||
+       !scan.after.starts_with(scan.prefix))) {
+    return PageTokenMalformed();
+  }
+  for (std::size_t looked_at = 0; looked_at < limits.page_scan_max;) {
+    const std::size_t wanted = page_size - static_cast<std::size_t>(response->records_size());
+    scan.limit = std::min(kScanPage, wanted);
+    auto scanned = store_.Scan(scan);
+    if (!scanned.ok()) return StorageUnavailable();
+    if (auto refusal = AddMatching(*scanned, request, response)) return refusal;
+    if (scanned->size() < scan.limit) return std::nullopt;  // that was the last page
+    looked_at += scanned->size();
+    scan.after = scanned->back().store_key;
+    if (static_cast<std::size_t>(response->records_size()) >= page_size) break;
+  }
+  response->set_next_page_token(absl::WebSafeBase64Escape(scan.after));
+  return std::nullopt;
+}
+
+std::optional<Refusal> RecordLister::AddMatching(const std::vector<storage::Scanned>& scanned,
+                                                 const v1::ListRecordsRequest& request,
+                                                 v1::ListRecordsResponse* response) {
+  Context context;
+  context.now = environment_.retention.At(environment_.clock.Monotonic());
+  context.limits = &environment_.limits;
+  context.settings = &environment_.namespaces.Get(NamespaceOrDefault(request.namespace_()));
+  LiveRecords live(environment_);
+  std::vector<v1::Record> described(scanned.size());
+  std::vector<const v1::Record*> records;
+  for (std::size_t i = 0; i < scanned.size(); ++i) {
+    const auto& record = scanned[i].loaded.record;
+    if (!record.has_value()) continue;
+    if (IsLiveState(record->state())) {
+      records.push_back(&live.Read(scanned[i].store_key));
+      continue;
+    }
+    if (IsForgotten(*record, *context.limits, *context.settings, context.now.retention)) continue;
+    const auto parts = storage::SplitStoreKey(scanned[i].store_key);
+    context.name_space = parts.name_space;
+    context.key = parts.key;
+    DescribeRecord(*record, context, &described[i]);
+    records.push_back(&described[i]);
+  }
+  if (auto refusal = live.Wait()) return refusal;
+  for (const v1::Record* record : records) {
+    if (Matches(*record, request, context.now.retention)) *response->add_records() = *record;
+  }
+  return std::nullopt;
+}
+
+}  // namespace latchkey

@@ -1,0 +1,65 @@
+// ListRecords: scans the store on a thread of its own, so that neither gRPC nor a partition waits
+// for it, and asks the partitions how the live records of the page stand.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "server/machine/refusal.h"
+#include "server/service/service_environment.h"
+
+namespace latchkey::storage {
+class RecordStore;
+struct Scanned;
+}  // namespace latchkey::storage
+
+namespace latchkey::v1 {
+class ListRecordsRequest;
+class ListRecordsResponse;
+}  // namespace latchkey::v1
+
+namespace latchkey {
+
+// Thread-safe.
+class RecordLister {
+ public:
+  using Done = std::function<void(const std::optional<Refusal>& refusal)>;
+
+  RecordLister(const ServiceEnvironment& environment, storage::RecordStore& store);
+  // Stops, if that was not done before.
+  ~RecordLister();
+
+  // Calls `done` exactly once, from another thread or at once. The messages outlive that call.
+  void List(const v1::ListRecordsRequest& request, v1::ListRecordsResponse* response, Done done);
+
+  // Refuses what is queued and ends the thread.
+  void Stop();
+
+ private:
+  struct Job {
+    const v1::ListRecordsRequest* request;
+    v1::ListRecordsResponse* response;
+    Done done;
+  };
+  void Run();
+  std::optional<Refusal> Fill(const v1::ListRecordsRequest& request,
+                              v1::ListRecordsResponse* response);
+  std::optional<Refusal> AddMatching(const std::vector<storage::Scanned>& scanned,
+                                     const v1::ListRecordsRequest& request,
+                                     v1::ListRecordsResponse* response);
+
+  const ServiceEnvironment& environment_;
+  storage::RecordStore& store_;
+
+  Mutex mutex_;
+  Condition changed_;
+  std::deque<Job> jobs_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace latchkey

@@ -1,0 +1,39 @@
+// Bounds the bytes of shared replies that are being written at one time (rule 6): one result may
+// have a hundred thousand readers, and must not be copied for all of them at once.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+
+#include "base/mutex.h"
+
+namespace latchkey {
+
+// Thread-safe.
+class ReplyBudget {
+ public:
+  explicit ReplyBudget(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+
+  // Runs `send` as soon as the bytes fit, at once or later on the thread that frees them. A reply
+  // that is larger than the whole budget is sent when nothing else is.
+  void Acquire(std::size_t bytes, std::function<void()> send);
+  // The reply is written.
+  void Release(std::size_t bytes);
+
+ private:
+  struct Queued {
+    std::size_t bytes;
+    std::function<void()> send;
+  };
+  bool Fits(std::size_t bytes) const REQUIRES(mutex_) {
+    return in_flight_ == 0 || in_flight_ + bytes <= bytes_max_;
+  }
+
+  const std::size_t bytes_max_;
+  Mutex mutex_;
+  std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
+  std::deque<Queued> queue_ GUARDED_BY(mutex_);
+};
+
+}  // namespace latchkey

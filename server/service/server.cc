@@ -1,0 +1,149 @@
+#include "server/service/server.h"
+
+#include "latchkey/v1/admin.pb.h"
+#include "server/machine/proto_time.h"
+#include "server/service/admin_service.h"
+#include "server/service/coordination_service.h"
+#include "server/service/record_lister.h"
+#include "server/service/server_status.h"
+#include "server/service/service_environment.h"
+#include "storage/record_store.h"
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+namespace latchkey {
+namespace {
+
+// Above the largest payload, because an outcome is never refused for its size: what is over the
+// payload limit is left out, but it has to arrive first.
+constexpr int kReceiveBytesMax = 16 * 1024 * 1024;
+
+constexpr const char* kServiceNames[] = {"latchkey.v1.CoordinationService",
+                                         "latchkey.v1.AdminService"};
+
+void SetHealth(grpc::Server& server, bool serving) {
+  auto* health = server.GetHealthCheckService();
+  health->SetServingStatus(serving);
+  for (const char* name : kServiceNames) health->SetServingStatus(name, serving);
+}
+
+}  // namespace
+
+struct Server::Services {
+  Services(const ServiceEnvironment& service_environment, const Server& server,
+           storage::RecordStore& store)
+      : environment(service_environment),
+        lister(environment, store),
+        coordination(environment),
+        admin(environment, lister,
+              [&server](v1::GetServerStatusResponse* response) { server.FillStatus(response); }) {}
+
+  const ServiceEnvironment environment;
+  RecordLister lister;
+  CoordinationService coordination;
+  AdminService admin;
+};
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(
+    ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
+    PartitionObserver& observer, std::function<void(const std::string& why)> on_failure) {
+  std::unique_ptr<Server> server(
+      new Server(std::move(options), std::move(store), clock, observer, std::move(on_failure)));
+  if (auto started = server->StartParts(observer); !started.ok()) return started;
+  if (auto started = server->StartGrpc(); !started.ok()) return started;
+  return server;
+}
+
+Server::Server(ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
+               PartitionObserver& observer, std::function<void(const std::string&)> on_failure)
+    : options_(std::move(options)),
+      store_(std::move(store)),
+      clock_(clock),
+      observer_(observer),
+      fail_stop_(std::move(on_failure)),
+      reply_budget_(options_.limits.reply_bytes_in_flight),
+      started_at_(clock.Monotonic()) {}
+
+Server::~Server() { (void)Shutdown(Duration::zero()); }
+
+absl::Status Server::StartParts(PartitionObserver& observer) {
+  auto retention = Retention::Start(*store_, options_.namespaces, clock_,
+                                    {options_.accept_clock_step, options_.limits});
+  if (!retention.ok()) return retention.status();
+  retention_ = *std::move(retention);
+  housekeeper_ = std::make_unique<Housekeeper>(*store_, *retention_, fail_stop_,
+                                               options_.storage_reserve_bytes);
+  housekeeper_->Start();
+  PartitionEnvironment environment;
+  environment.limits = &options_.limits;
+  environment.namespaces = &options_.namespaces;
+  environment.clock = &clock_;
+  environment.store = store_.get();
+  environment.retention = retention_.get();
+  environment.live_counts = &live_counts_;
+  environment.fail_stop = &fail_stop_;
+  environment.observer = &observer;
+  environment.storage_full = &housekeeper_->storage_full();
+  partitions_ = std::make_unique<Partitions>(environment, options_.partitions);
+  return partitions_->Start();
+}
+
+absl::Status Server::StartGrpc() {
+  services_ =
+      std::make_unique<Services>(ServiceEnvironment{options_.limits, options_.namespaces, clock_,
+                                                    *retention_, *partitions_, reply_budget_},
+                                 *this, *store_);
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  // Otherwise a second server on the same port would start and share its connections.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
+  builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port_);
+  builder.RegisterService(&services_->coordination);
+  builder.RegisterService(&services_->admin);
+  grpc_server_ = builder.BuildAndStart();
+  if (grpc_server_ == nullptr || port_ == 0) {
+    return absl::UnavailableError("cannot listen on " + options_.listen_address);
+  }
+  SetHealth(*grpc_server_, true);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Shutdown(Duration drain) {
+  if (shut_down_.exchange(true)) return absl::OkStatus();
+  if (grpc_server_ != nullptr) SetHealth(*grpc_server_, false);
+  if (partitions_ != nullptr) partitions_->EndAllWaits();
+  if (grpc_server_ != nullptr) {
+    grpc_server_->Shutdown(std::chrono::system_clock::now() +
+                           std::chrono::duration_cast<std::chrono::microseconds>(drain));
+  }
+  if (services_ != nullptr) services_->lister.Stop();
+  if (housekeeper_ != nullptr) housekeeper_->Stop();
+  if (partitions_ != nullptr) partitions_->Stop();
+  if (retention_ != nullptr && !fail_stop_.tripped()) {
+    if (auto saved = retention_->Save(); !saved.ok()) return saved;
+  }
+  return store_->Close();
+}
+
+void Server::FillStatus(v1::GetServerStatusResponse* response) const {
+  const MonotonicTime now = clock_.Monotonic();
+  response->set_version(LATCHKEY_VERSION);
+  response->set_store(options_.store_name);
+  response->set_serving(!fail_stop_.tripped() && !shut_down_.load());
+  SetProto(now - started_at_, response->mutable_uptime());
+  response->set_fencing_token(store_->HighestToken());
+  response->set_waiters(static_cast<std::uint32_t>(partitions_->waiters()));
+  response->set_storage_full(housekeeper_->storage_full().load());
+  response->set_storage_free_bytes(housekeeper_->free_bytes());
+  response->set_storage_reserve_bytes(housekeeper_->reserve_bytes());
+  SetProto(retention_->At(now).retention, response->mutable_retention_clock());
+  response->set_clock_in_doubt(retention_->clock_in_doubt());
+  response->set_partitions(static_cast<std::uint32_t>(partitions_->count()));
+  FillLimits(options_.limits, response->mutable_limits());
+  FillNamespaces(options_.namespaces, live_counts_, *retention_, response);
+}
+
+}  // namespace latchkey

@@ -1,0 +1,95 @@
+// A whole Latchkey server in one object: store, partitions, housekeeping, gRPC. latchkeyd is a thin
+// main() around it, and tests run it in their own process.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "server/machine/limits.h"
+#include "server/partition/fail_stop.h"
+#include "server/partition/live_counts.h"
+#include "server/partition/namespaces.h"
+#include "server/partition/partition.h"
+#include "server/partition/partitions.h"
+#include "server/retention/retention.h"
+#include "server/service/housekeeper.h"
+#include "server/service/reply_budget.h"
+
+namespace grpc {
+class Server;
+}
+namespace latchkey::storage {
+class RecordStore;
+}
+
+namespace latchkey {
+
+struct ServerOptions {
+  // Host and port; port 0 takes a free one.
+  std::string listen_address = "127.0.0.1:0";
+  // For GetServerStatus: the store as configured.
+  std::string store_name;
+  std::size_t partitions = 2;
+  // New records are refused below so much free space. Empty: 5% of the file system, at most 256
+  // MiB.
+  std::optional<std::uint64_t> storage_reserve_bytes;
+  bool accept_clock_step = false;
+  Limits limits;
+  Namespaces namespaces;
+};
+
+// Thread-safe.
+class Server {
+ public:
+  // Takes over the store, reads what is live, and serves. `clock` and `observer` outlive the
+  // server. `on_failure` is called once if the store fails, on some thread; the server then answers
+  // everything UNAVAILABLE, and the process should end.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
+      PartitionObserver& observer, std::function<void(const std::string& why)> on_failure);
+  // Shuts down at once, if that was not done before.
+  ~Server();
+
+  int port() const { return port_; }
+  bool failed() const { return fail_stop_.tripped(); }
+
+  // Says what a store may reclaim; lives as long as the server.
+  const Retention& retention() const { return *retention_; }
+
+  // Ends service in order: health says NOT_SERVING, waits end with SHUTTING_DOWN, calls in flight
+  // finish or are cut off after `drain`, partitions stop, the store syncs and closes.
+  absl::Status Shutdown(Duration drain);
+
+  void FillStatus(v1::GetServerStatusResponse* response) const;
+
+ private:
+  struct Services;
+  Server(ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
+         PartitionObserver& observer, std::function<void(const std::string&)> on_failure);
+  absl::Status StartParts(PartitionObserver& observer);
+  absl::Status StartGrpc();
+
+  const ServerOptions options_;
+  const std::unique_ptr<storage::RecordStore> store_;
+  Clock& clock_;
+  PartitionObserver& observer_;
+  FailStop fail_stop_;
+  LiveCounts live_counts_;
+  ReplyBudget reply_budget_;
+  MonotonicTime started_at_;
+  std::unique_ptr<Retention> retention_;
+  std::unique_ptr<Housekeeper> housekeeper_;
+  std::unique_ptr<Partitions> partitions_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+  int port_ = 0;
+  std::atomic<bool> shut_down_ = false;
+};
+
+}  // namespace latchkey
