@@ -1,5 +1,7 @@
 // What operators may do to a record. Part of record_machine.h.
 
+#include <algorithm>
+
 #include "latchkey/v1/admin.pb.h"
 #include "server/machine/downstream_key.h"
 #include "server/machine/proto_time.h"
@@ -51,24 +53,28 @@ Report ReportOf(const v1::ResolveOutcomeRequest& request) {
           request.code(), request.provider_reference(), request.content_type(), request.payload()};
 }
 
-// Whether the key is as this very resolution left it, so that repeating it is OK.
+// Whether the key is as this very resolution left it, so that repeating it is OK. Later audit
+// entries do not matter: outcomes that came too late are among them.
 bool AlreadyResolved(const KeyState& key, const v1::ResolveOutcomeRequest& request,
                      const Context& context) {
-  if (!key.record.has_value() || key.record->audit().empty()) return false;
-  const auto& last = *key.record->audit().rbegin();
-  if (last.action() != kResolveOutcome || last.detail() != DetailOf(request) ||
-      last.fencing_token() != request.expected_fencing_token()) {
+  if (!key.record.has_value()) return false;
+  const auto& audit = key.record->audit();
+  const auto last = std::find_if(audit.rbegin(), audit.rend(), [](const v1::AuditEntry& entry) {
+    return entry.action() == kResolveOutcome;
+  });
+  if (last == audit.rend() || last->detail() != DetailOf(request) ||
+      last->fencing_token() != request.expected_fencing_token()) {
     return false;
   }
-  return StateOf(key) != State::COMPLETED ||
-         SameResult(ReportOf(request), *key.record, *context.limits);
+  return StateOf(key) == State::COMPLETED
+             ? SameResult(ReportOf(request), *key.record, *context.limits)
+             : request.outcome() == v1::ResolveOutcomeRequest::NOT_EXECUTED;
 }
 
 void Resolve(KeyState& key, const v1::ResolveOutcomeRequest& request, const Context& context,
              Step& step) {
   Audit(*key.record, request, kResolveOutcome, DetailOf(request), context);
   step.durable = true;
-  step.ended_attempt = key.record->attempt_id();
   if (request.outcome() == v1::ResolveOutcomeRequest::NOT_EXECUTED) {
     ToAbsent(key, context);
   } else {

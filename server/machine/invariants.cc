@@ -14,7 +14,8 @@ using Kind = CommandSummary::Kind;
 using State = v1::CheckResultResponse;
 using storage::v1::Record;
 
-// One step, seen from both sides. A record that is forgotten, or only keeps audit entries, is absent.
+// One step, seen from both sides. A record that is forgotten, or only keeps audit entries, is
+// absent.
 struct Transition {
   const KeyState& key_before;
   const KeyState& key_after;
@@ -36,6 +37,14 @@ struct Transition {
   // The newest grant may be forgotten as if it had never been.
   bool harmless() const {
     return before.mode() == v1::Grant::EXECUTE && !before.effect_started() && !before.doubted();
+  }
+  // Nobody need write down that a record is forgotten: whoever looks again sees the same.
+  bool only_forgotten() const {
+    return before.state() == State::COMPLETED && from == State::ABSENT && to == State::ABSENT;
+  }
+  bool changed() const {
+    return key_before.record.has_value() != key_after.record.has_value() ||
+           before.SerializeAsString() != after.SerializeAsString();
   }
   bool unused() const { return from == State::HELD && !before.token_seen(); }
 };
@@ -92,11 +101,10 @@ const char* L3OneOwner(const Transition& t) {
       t.after.holder_id() != t.before.holder_id()) {
     return "a token changed its owner";
   }
-  if (t.after.mode() != t.before.mode() || t.after.on_lapse() != t.before.on_lapse() ||
-      t.after.attempt_number() != t.before.attempt_number()) {
-    return "a grant changed after it was made";
-  }
-  return nullptr;
+  const bool same_grant = t.after.mode() == t.before.mode() &&
+                          t.after.attempt_number() == t.before.attempt_number() &&
+                          (!t.live_after() || t.after.on_lapse() == t.before.on_lapse());
+  return same_grant ? nullptr : "a grant changed after it was made";
 }
 
 const char* L4NoEarlyEnd(const Transition& t) {
@@ -169,10 +177,7 @@ const char* I1OneClaimant(const Transition& t) {
   if (t.step.granted && t.from == State::COMPLETED) return "a completed key was granted";
   const bool asks = t.what.kind == Kind::kAcquireLock || t.what.kind == Kind::kCheckResult ||
                     t.what.kind == Kind::kGetRecord;
-  if (asks && !t.step.granted && t.key_before.record.has_value() != t.key_after.record.has_value()) {
-    return "a call that was granted nothing changed the record";
-  }
-  if (asks && !t.step.granted && Bytes(t.before) != Bytes(t.after)) {
+  if (asks && !t.step.granted && !t.only_forgotten() && t.changed()) {
     return "a call that was granted nothing changed the record";
   }
   return nullptr;
@@ -184,7 +189,8 @@ const char* I2ResultsStay(const Transition& t) {
     return "a key that is not completed has a result";
   }
   if (t.to == State::COMPLETED && t.from != State::COMPLETED) {
-    const bool recorded = t.what.kind == Kind::kRecordResult || t.what.kind == Kind::kResolveOutcome;
+    const bool recorded =
+        t.what.kind == Kind::kRecordResult || t.what.kind == Kind::kResolveOutcome;
     if (!recorded || !t.live_before()) return "a key completed without a result from its run";
   }
   if (t.from != State::COMPLETED) return nullptr;
@@ -225,7 +231,8 @@ const char* I4OtherFingerprintRefused(const Transition& t) {
   if (!t.step.refusal || t.step.refusal->reason != v1::Refusal::FINGERPRINT_MISMATCH) {
     return "another fingerprint was not refused";
   }
-  return t.step.refusal->metadata.empty() ? nullptr : "a refused fingerprint was told about the key";
+  return t.step.refusal->metadata.empty() ? nullptr
+                                          : "a refused fingerprint was told about the key";
 }
 
 // Whether the command may end a run whose effect is not known to be recorded.
@@ -283,14 +290,13 @@ const char* I5OneExecution(const Transition& t) {
 }
 
 const char* I6NothingGoesEarly(const Transition& t) {
-  if (t.live_after() && IsForgotten(t.after, *t.context.limits, *t.context.settings,
-                                    WallTime::max())) {
+  if (t.live_after() &&
+      IsForgotten(t.after, *t.context.limits, *t.context.settings, WallTime::max())) {
     return "a live record can be forgotten";
   }
   if (t.step.granted && t.from == State::ABSENT && t.what.first_sent_at &&
-      *t.what.first_sent_at <=
-          std::max(t.context.now.retention - t.context.settings->key_retention,
-                   t.context.horizon)) {
+      *t.what.first_sent_at <= std::max(t.context.now.retention - t.context.settings->key_retention,
+                                        t.context.horizon)) {
     return "a late comer was taken for new";
   }
   if (t.same_run() && t.after.late_outcomes_size() < t.before.late_outcomes_size()) {
@@ -311,11 +317,9 @@ const char* I6NothingGoesEarly(const Transition& t) {
 }
 
 const char* D1ChangesAreDurable(const Transition& t) {
-  if (!t.decided()) return nullptr;
-  const bool changed = t.key_before.record.has_value() != t.key_after.record.has_value() ||
-                       Bytes(t.before) != Bytes(t.after);
-  if (changed && !t.step.durable) return "a change of the record need not be durable";
-  if (!changed && t.step.durable) return "a write was asked for without a change";
+  if (!t.decided() || (t.only_forgotten() && !t.step.durable)) return nullptr;
+  if (t.changed() && !t.step.durable) return "a change of the record need not be durable";
+  if (!t.changed() && t.step.durable) return "a write was asked for without a change";
   return nullptr;
 }
 
@@ -325,18 +329,25 @@ struct Rule {
 };
 
 constexpr std::array kRules = {
-    Rule{"L1", L1OneHolder},        Rule{"L2", L2TokensRise},
-    Rule{"L3", L3OneOwner},         Rule{"L4", L4NoEarlyEnd},
-    Rule{"L5", L5PromisesAreKept},  Rule{"L6", L6NoResurrection},
-    Rule{"L7", L7OnlyTheNewestReleases}, Rule{"I1", I1OneClaimant},
-    Rule{"I2", I2ResultsStay},      Rule{"I3", I3StaleChangesNothing},
-    Rule{"I4", I4OtherFingerprintRefused}, Rule{"I5", I5OneExecution},
-    Rule{"I6", I6NothingGoesEarly}, Rule{"D1", D1ChangesAreDurable},
+    Rule{"L1", L1OneHolder},
+    Rule{"L2", L2TokensRise},
+    Rule{"L3", L3OneOwner},
+    Rule{"L4", L4NoEarlyEnd},
+    Rule{"L5", L5PromisesAreKept},
+    Rule{"L6", L6NoResurrection},
+    Rule{"L7", L7OnlyTheNewestReleases},
+    Rule{"I1", I1OneClaimant},
+    Rule{"I2", I2ResultsStay},
+    Rule{"I3", I3StaleChangesNothing},
+    Rule{"I4", I4OtherFingerprintRefused},
+    Rule{"I5", I5OneExecution},
+    Rule{"I6", I6NothingGoesEarly},
+    Rule{"D1", D1ChangesAreDurable},
 };
 
 State::State VisibleState(const KeyState& key, const Context& context) {
-  if (!key.record || IsForgotten(*key.record, *context.limits, *context.settings,
-                                 context.now.retention)) {
+  if (!key.record ||
+      IsForgotten(*key.record, *context.limits, *context.settings, context.now.retention)) {
     return State::ABSENT;
   }
   return key.record->state();
@@ -365,10 +376,15 @@ std::optional<Invariants::Violation> Invariants::Check(const KeyState& before,
                                                        const Context& context,
                                                        const CommandSummary& what) {
   const Record& none = Record::default_instance();
-  const Transition transition{before, after, step, context, what,
+  const Transition transition{before,
+                              after,
+                              step,
+                              context,
+                              what,
                               before.record ? *before.record : none,
                               after.record ? *after.record : none,
-                              VisibleState(before, context), VisibleState(after, context)};
+                              VisibleState(before, context),
+                              VisibleState(after, context)};
   for (const Rule& rule : kRules) {
     if (const char* sentence = rule.broken(transition)) return Violation{rule.name, sentence};
   }

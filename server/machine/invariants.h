@@ -1,9 +1,10 @@
-// What must hold for one key whatever is asked of it, by the names of CONTRACT's invariants: L1 to L7,
-// I1 to I6, D1 and S1. Checked after every command in tests, and by the server in debug builds.
+// What must hold for one key whatever is asked of it, by the names of CONTRACT's invariants: L1 to
+// L7, I1 to I6, D1 and S1. Checked after every command in tests, and by the server in debug builds.
 //
-// Every check looks at one step: the key before it, the key after it, what was asked and what was said.
-// A record carries its own past (newest token, longest promise, doubt, mark), so step by step is enough.
-// The invariants know nothing of how the machine decides; they only know what it must never do.
+// Every check looks at one step: the key before it, the key after it, what was asked and what was
+// said. A record carries its own past (newest token, longest promise, doubt, mark), so step by step
+// is enough. The invariants know nothing of how the machine decides; they only know what it must
+// never do.
 #pragma once
 
 #include <optional>
@@ -14,7 +15,8 @@
 
 namespace latchkey {
 
-// What was done to a key, as far as the invariants need to know it. The views point into the request.
+// What was done to a key, as far as the invariants need to know it. The views point into the
+// request.
 struct CommandSummary {
   enum class Kind {
     kAcquireLock,
@@ -64,8 +66,8 @@ class Invariants {
     std::string_view sentence;
   };
 
-  // Nothing, or the first invariant that the step breaks. For kCommit, `context.highest_token` is the
-  // highest before the commit.
+  // Nothing, or the first invariant that the step breaks. For kCommit, `context.highest_token` is
+  // the highest before the commit.
   [[nodiscard]] static std::optional<Violation> Check(const KeyState& before, const KeyState& after,
                                                       const Step& step, const Context& context,
                                                       const CommandSummary& what);

@@ -38,17 +38,17 @@ bool TooLate(const Request& request, const Context& context) {
   return sent.has_value() && *sent <= horizon;
 }
 
+// Counted so that no ttl, however long, runs over the end of time.
 Duration DownstreamKeyRemaining(const Record& record, const Context& context) {
-  const WallTime end =
-      WallTimeFromNanos(record.created_at_nanos()) + Duration(record.downstream_key_ttl_nanos());
-  return std::max(end - context.now.latest, Duration::zero());
+  const Duration age = context.now.latest - WallTimeFromNanos(record.created_at_nanos());
+  return std::max(Duration(record.downstream_key_ttl_nanos()) - age, Duration::zero());
 }
 
-// Above zero and at most what is left of the lease, also in the moment when nothing is.
+// Above zero and at most what is left of the lease, if anything is.
 Duration RetryAfter(const KeyState& key, const Context& context) {
   if (key.record->state() == State::IN_DOUBT) return kRetryInDoubt;
-  return std::max<Duration>(key.lease_deadline - context.now.monotonic,
-                            std::chrono::milliseconds(1));
+  const Duration left = key.lease_deadline - context.now.monotonic;
+  return left > Duration::zero() ? left : std::chrono::milliseconds(1);
 }
 
 void FillGrant(const KeyState& key, const Context& context, bool replayed,
@@ -150,8 +150,12 @@ Step RefuseReport(KeyState& key, const v1::RecordResultRequest& request, Refusal
   Record& record = *key.record;
   step.late_outcome_kept =
       KeepLateOutcome(ReportOf(request), request.fencing_token(), context, record);
-  step.durable = step.late_outcome_kept;
-  if (step.durable) Suspect(record, step);
+  if (!step.late_outcome_kept) return step;
+  step.durable = true;
+  Suspect(record, step);
+  // One too many is heard, too, before it is dropped.
+  auto& kept = *record.mutable_late_outcomes();
+  if (static_cast<std::size_t>(kept.size()) > context.limits->late_outcomes) kept.RemoveLast();
   return step;
 }
 
@@ -215,8 +219,7 @@ Step ReleaseByToken(KeyState& key, const v1::ReleaseRequest& request, const Cont
 Step Decide(KeyState& key, const v1::AcquireLockRequest& request, const Context& context,
             v1::AcquireLockResponse* response) {
   Forget(key, context);
-  if (FingerprintDiffers(key, request.fingerprint()))
-    return Refuse(FingerprintMismatch(*key.record));
+  if (FingerprintDiffers(key, request.fingerprint())) return Refuse(FingerprintMismatch());
   const State::State state = StateOf(key);
   if (state == State::COMPLETED) {
     if (PastKeyRetention(*key.record, context)) return Refuse(KeyExpired(context));
@@ -248,13 +251,14 @@ Step Decide(KeyState& key, const v1::RenewLeaseRequest& request, const Context& 
   }
   if (state == State::IN_DOUBT) return Refuse(LeaseExpired(record));
   if (state == State::COMPLETED) return Refuse(AlreadyCompleted(record));
-  if (request.checkpoint().size() > record.checkpoint().size() &&
-      context.creation_refusal == v1::Refusal::STORAGE_FULL) {
-    return Refuse(CreationRefused(context.creation_refusal, context));
-  }
 
   Step step;
   step.durable = SeeToken(record);
+  if (request.checkpoint().size() > record.checkpoint().size() &&
+      context.creation_refusal == v1::Refusal::STORAGE_FULL) {
+    step.refusal = CreationRefused(context.creation_refusal, context);
+    return step;
+  }
   const Duration lease = request.has_lease_duration()
                              ? FromProto(request.lease_duration()).value_or(Duration::zero())
                              : Duration(record.granted_lease_nanos());
@@ -279,8 +283,7 @@ Step Decide(KeyState& key, const v1::RenewLeaseRequest& request, const Context& 
 Step Decide(KeyState& key, const v1::CheckResultRequest& request, const Context& context,
             v1::CheckResultResponse* response) {
   Forget(key, context);
-  if (FingerprintDiffers(key, request.fingerprint()))
-    return Refuse(FingerprintMismatch(*key.record));
+  if (FingerprintDiffers(key, request.fingerprint())) return Refuse(FingerprintMismatch());
   const State::State state = StateOf(key);
   if (state == State::ABSENT && TooLate(request, context)) return Refuse(KeyExpired(context));
   Step step;

@@ -12,11 +12,10 @@ std::string StateName(CheckResultResponse::State state) {
 
 }  // namespace
 
-Refusal FingerprintMismatch(const storage::v1::Record& record) {
+Refusal FingerprintMismatch() {
   return {R::FINGERPRINT_MISMATCH,
           "this key was used for other work (its fingerprint differs); use a new key for new work",
-          {{"state", StateName(record.state())},
-           {"attempt_number", std::to_string(record.attempt_number())}},
+          {},
           {}};
 }
 

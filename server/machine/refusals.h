@@ -17,7 +17,9 @@ inline Step Refuse(Refusal refusal) {
   return step;
 }
 
-Refusal FingerprintMismatch(const storage::v1::Record& record);
+// Says nothing about the key: the caller has not shown that its record is any business of theirs
+// (I4).
+Refusal FingerprintMismatch();
 Refusal StaleFencingToken(std::uint64_t given, const storage::v1::Record& record);
 Refusal LeaseExpired(const storage::v1::Record& record);
 Refusal AlreadyCompleted(const storage::v1::Record& record);

@@ -109,10 +109,8 @@ bool KeepLateOutcome(const Report& report, std::uint64_t fencing_token, const Co
   };
   if (std::ranges::any_of(record.late_outcomes(), same)) return false;
   record.set_late_outcome_count(record.late_outcome_count() + 1);
-  if (static_cast<std::size_t>(record.late_outcomes_size()) < limits.late_outcomes) {
-    SetProto(context.now.retention, late.mutable_received_at());
-    *record.add_late_outcomes() = std::move(late);
-  }
+  SetProto(context.now.retention, late.mutable_received_at());
+  *record.add_late_outcomes() = std::move(late);
   return true;
 }
 

@@ -40,7 +40,8 @@ Duration PayloadRemaining(const storage::v1::Record& record, WallTime retention_
 // payload digest, after cutting.
 bool SameResult(const Report& report, const storage::v1::Record& record, const Limits& limits);
 
-// Keeps a report that could not be recorded (rule 7). False if an identical one was kept before.
+// Keeps a report that could not be recorded (rule 7), as the last of late_outcomes and also past
+// their limit. False if an identical one was kept before.
 bool KeepLateOutcome(const Report& report, std::uint64_t fencing_token, const Context& context,
                      storage::v1::Record& record);
 

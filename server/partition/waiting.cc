@@ -197,7 +197,7 @@ void Partition::RefuseOtherFingerprints(Entry& entry) {
       Call& call = *place++->call;
       const std::string& other = FingerprintOf(call);
       if (!other.empty() && other != fingerprint) {
-        EndWait(entry, &call, FingerprintMismatch(*entry.state.record));
+        EndWait(entry, &call, FingerprintMismatch());
       }
     }
   }
