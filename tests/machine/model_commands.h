@@ -1,0 +1,91 @@
+// Random commands for the model test. A command names its token, attempt and time by what they are
+// to the key ("the newest", "just before the lease ends"), so that a sequence still makes sense
+// after commands were taken out of it: that is how a failing one is made short.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "tests/machine/naive_model.h"
+
+namespace latchkey::naive {
+
+// Small, fast, and the same everywhere (Vigna's splitmix64).
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t Next();
+  // 0 to `bound` - 1.
+  int Below(int bound) { return static_cast<int>(Next() % static_cast<std::uint64_t>(bound)); }
+  bool OneIn(int n) { return Below(n) == 0; }
+
+ private:
+  std::uint64_t state_;
+};
+
+enum class Kind {
+  kAcquire,
+  kRenew,
+  kCheck,
+  kRecord,
+  kRelease,
+  kReleaseAttempt,
+  kGetRecord,
+  kResolve,
+  kForceRelease,
+  kDelete,
+  kLapse,
+  kUndo,
+  kCrash,
+  kAdvance,
+};
+
+enum class TokenChoice { kNewest, kOlder, kOtherKey, kFuture };
+
+enum class TimeStep {
+  kTick,
+  kToDeadline,
+  kBeforeDeadline,
+  kAfterDeadline,
+  kToDownstreamEnd,
+  kBeforeDownstreamEnd,
+  kToBodyEnd,
+  kBeforeBodyEnd,
+  kToKeyEnd,
+  kBeforeKeyEnd,
+  kToForgotten,
+  kBeforeForgotten,
+  kDay,
+};
+
+enum class SentAt { kUnset, kNow, kTooOld, kJustInTime, kHorizon, kAfterHorizon };
+
+struct Command {
+  Kind kind = Kind::kAcquire;
+  // Stays in the batch of a grant that is not committed yet, where the kind allows it.
+  bool same_batch = false;
+  int caller = 0;
+  bool new_attempt = false;
+  bool other_holder = false;  // the attempt_id under another name
+  bool attempt_ended = false;
+  TokenChoice token = TokenChoice::kNewest;
+  AcquireCall acquire;  // all but attempt and holder
+  SentAt sent_at = SentAt::kUnset;
+  RenewCall renew;  // all but the token
+  Report report;    // all but the token
+  Effect effect = Effect::kUnset;
+  TimeStep step = TimeStep::kTick;
+  bool raise_horizon = false;
+  bool latest_ahead = false;
+  int waiters = 0;
+  std::string creation_refusal;
+};
+
+Command RandomCommand(Random& random, int callers);
+
+// For people: one line, with what matters to its kind.
+std::string Print(const Command& command);
+const char* Name(Kind kind);
+
+}  // namespace latchkey::naive
