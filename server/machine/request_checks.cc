@@ -123,10 +123,10 @@ Outcome CheckToken(std::uint64_t token) {
   return Required(R::FENCING_TOKEN_REQUIRED, "fencing_token");
 }
 
+// "30 s", or "100 ms" where it is no whole number of seconds.
 std::string Seconds(Duration duration) {
   const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-  return std::to_string(millis / 1000) +
-         (millis % 1000 == 0 ? "" : "." + std::to_string(millis % 1000)) + " s";
+  return millis % 1000 == 0 ? std::to_string(millis / 1000) + " s" : std::to_string(millis) + " ms";
 }
 
 Outcome CheckLease(const google::protobuf::Duration& lease, const CheckContext& context) {

@@ -8,6 +8,7 @@
 #include "server/service/server_status.h"
 #include "server/service/service_environment.h"
 #include "storage/record_store.h"
+#include <grpc/health/v1/health.pb.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -96,6 +97,8 @@ absl::Status Server::StartGrpc() {
                                  *this, *store_);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // gRPC's own health service has no descriptor; naming ours links it, so that reflection can show it.
+  (void)grpc::health::v1::HealthCheckRequest::descriptor();
   grpc::ServerBuilder builder;
   // Otherwise a second server on the same port would start and share its connections.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
