@@ -1,6 +1,7 @@
 #include "storage/rocksdb/failure_latch.h"
 
 #include <string>
+#include <utility>
 
 #include <rocksdb/listener.h>
 #include <rocksdb/status.h>
@@ -10,10 +11,10 @@ namespace {
 
 class LatchingListener final : public rocksdb::EventListener {
  public:
-  explicit LatchingListener(FailureLatch& latch) : latch_(latch) {}
+  explicit LatchingListener(std::shared_ptr<FailureLatch> latch) : latch_(std::move(latch)) {}
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
-    (void)latch_.Fail("writing in the background", *error);
+    (void)latch_->Fail("writing in the background", *error);
   }
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
                             bool* auto_recovery) override {
@@ -21,7 +22,7 @@ class LatchingListener final : public rocksdb::EventListener {
   }
 
  private:
-  FailureLatch& latch_;
+  const std::shared_ptr<FailureLatch> latch_;
 };
 
 }  // namespace
@@ -47,7 +48,7 @@ absl::Status FailureLatch::Fail(std::string_view doing, const rocksdb::Status& c
 }
 
 std::shared_ptr<rocksdb::EventListener> FailureLatch::MakeListener() {
-  return std::make_shared<LatchingListener>(*this);
+  return std::make_shared<LatchingListener>(shared_from_this());
 }
 
 }  // namespace latchkey::storage

@@ -17,7 +17,7 @@ class Status;
 namespace latchkey::storage {
 
 // Thread-safe.
-class FailureLatch {
+class FailureLatch final : public std::enable_shared_from_this<FailureLatch> {
  public:
   // OK, or UNAVAILABLE with the first failure, for ever.
   absl::Status Check() const;
@@ -27,7 +27,7 @@ class FailureLatch {
   absl::Status Fail(std::string_view doing, const rocksdb::Status& cause);
 
   // Latches on what RocksDB reports from the background, a flush or a compaction, and keeps RocksDB
-  // from trying to recover. The latch must outlive the database.
+  // from trying to recover. The listener shares the latch.
   std::shared_ptr<rocksdb::EventListener> MakeListener();
 
  private:

@@ -11,7 +11,7 @@
 #include "storage/rocksdb/store_options.h"
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
-#include <rocksdb/file_system.h>
+#include <rocksdb/env.h>
 
 namespace latchkey::storage {
 namespace {
@@ -55,12 +55,14 @@ absl::Status OpenFailure(const std::string& path, const rocksdb::Status& cause) 
 
 absl::StatusOr<std::unique_ptr<RocksDbRecordStore>> RocksDbRecordStore::Open(
     const std::string& path, RocksDbStoreOptions options) {
-  if (options.file_system == nullptr) options.file_system = rocksdb::FileSystem::Default();
-  absl::StatusOr<StoreDirectory> directory = StoreDirectory::Open(path, options.file_system);
+  if (options.environment == nullptr) {
+    options.environment = {rocksdb::Env::Default(), [](rocksdb::Env*) { /* it is RocksDB's */ }};
+  }
+  absl::StatusOr<StoreDirectory> directory =
+      StoreDirectory::Open(path, options.environment->GetFileSystem());
   if (!directory.ok()) return directory.status();
 
-  std::unique_ptr<RocksDbRecordStore> store(
-      new RocksDbRecordStore(*std::move(directory), options.sync));
+  std::unique_ptr<RocksDbRecordStore> store(new RocksDbRecordStore(*std::move(directory), options));
   absl::Status opened = store->OpenDatabase(options);
   if (opened.ok()) opened = store->OpenTokens(options.token_block_size);
   if (opened.ok() && store->directory_.is_new()) opened = store->directory_.FinishCreation();
@@ -68,16 +70,15 @@ absl::StatusOr<std::unique_ptr<RocksDbRecordStore>> RocksDbRecordStore::Open(
   return store;
 }
 
-RocksDbRecordStore::RocksDbRecordStore(StoreDirectory directory, bool sync)
-    : directory_(std::move(directory)), sync_(sync) {}
+RocksDbRecordStore::RocksDbRecordStore(StoreDirectory directory, const RocksDbStoreOptions& options)
+    : directory_(std::move(directory)), sync_(options.sync), environment_(options.environment) {}
 
 RocksDbRecordStore::~RocksDbRecordStore() { CloseDatabase().IgnoreError(); }
 
 absl::Status RocksDbRecordStore::OpenDatabase(const RocksDbStoreOptions& options) {
   rocksdb::DBOptions database_options = MakeDatabaseOptions(options.write_buffer_bytes);
-  environment_ = rocksdb::NewCompositeEnv(options.file_system);
   database_options.env = environment_.get();
-  database_options.listeners.push_back(latch_.MakeListener());
+  database_options.listeners.push_back(latch_->MakeListener());
   database_options.create_if_missing = directory_.is_new();
   database_options.create_missing_column_families = directory_.is_new();
 
@@ -116,7 +117,7 @@ absl::Status RocksDbRecordStore::OpenTokens(std::uint64_t block_size) {
 
 absl::StatusOr<std::vector<Loaded>> RocksDbRecordStore::Load(
     std::span<const std::string> store_keys) {
-  if (absl::Status good = latch_.Check(); !good.ok()) return good;
+  if (absl::Status good = latch_->Check(); !good.ok()) return good;
   // Both families in one call, which reads them as of one moment: live ones first, then done ones.
   const std::size_t count = store_keys.size();
   std::vector<rocksdb::ColumnFamilyHandle*> families(2 * count, live_);
@@ -138,14 +139,14 @@ absl::StatusOr<std::vector<Loaded>> RocksDbRecordStore::Load(
     } else if (statuses[i].ok()) {
       loaded = DecodeLoaded({values[i].data(), values[i].size()}, revision);
     } else {
-      return latch_.Fail("reading records", statuses[i]);
+      return latch_->Fail("reading records", statuses[i]);
     }
   }
   return answer;
 }
 
 absl::StatusOr<std::vector<WriteResult>> RocksDbRecordStore::Commit(std::span<const Write> writes) {
-  if (absl::Status good = latch_.Check(); !good.ok()) return good;
+  if (absl::Status good = latch_->Check(); !good.ok()) return good;
   const auto grants = std::count_if(writes.begin(), writes.end(),
                                     [](const Write& write) { return write.assign_token; });
   std::uint64_t next_token = 0;
@@ -186,7 +187,7 @@ WriteResult RocksDbRecordStore::Stage(const Write& write, std::uint64_t token,
 }
 
 absl::StatusOr<std::vector<Scanned>> RocksDbRecordStore::Scan(const ScanRequest& request) {
-  if (absl::Status good = latch_.Check(); !good.ok()) return good;
+  if (absl::Status good = latch_->Check(); !good.ok()) return good;
   const ScannedFamily families[] = {{live_, kInLive}, {done_, kInDone}};
   std::vector<Scanned> found;
   const rocksdb::Status scanned =
@@ -195,12 +196,12 @@ absl::StatusOr<std::vector<Scanned>> RocksDbRecordStore::Scan(const ScanRequest&
     return absl::DataLossError("records cannot be listed, stored bytes are damaged: " +
                                scanned.ToString());
   }
-  if (!scanned.ok()) return latch_.Fail("listing records", scanned);
+  if (!scanned.ok()) return latch_->Fail("listing records", scanned);
   return found;
 }
 
 absl::StatusOr<StoreState> RocksDbRecordStore::LoadState() {
-  if (absl::Status good = latch_.Check(); !good.ok()) return good;
+  if (absl::Status good = latch_->Check(); !good.ok()) return good;
   const absl::StatusOr<std::string> bytes = GetMeta(kStateKey);
   if (!bytes.ok()) return bytes.status();
   StoreState state;
@@ -211,7 +212,7 @@ absl::StatusOr<StoreState> RocksDbRecordStore::LoadState() {
 }
 
 absl::Status RocksDbRecordStore::SaveState(const StoreState& state) {
-  if (absl::Status good = latch_.Check(); !good.ok()) return good;
+  if (absl::Status good = latch_->Check(); !good.ok()) return good;
   return PutMeta(kStateKey, state.SerializeAsString(), "writing the store's state");
 }
 
@@ -225,18 +226,18 @@ std::optional<RecordStore::Space> RocksDbRecordStore::FreeSpace() {
 }
 
 absl::Status RocksDbRecordStore::Compact() {
-  if (absl::Status good = latch_.Check(); !good.ok()) return good;
+  if (absl::Status good = latch_->Check(); !good.ok()) return good;
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   for (rocksdb::ColumnFamilyHandle* family : {meta_, live_, done_}) {
     const rocksdb::Status compacted = database_->CompactRange(options, family, nullptr, nullptr);
-    if (!compacted.ok()) return latch_.Fail("compacting", compacted);
+    if (!compacted.ok()) return latch_->Fail("compacting", compacted);
   }
-  return latch_.Check();
+  return latch_->Check();
 }
 
 absl::Status RocksDbRecordStore::Close() {
-  absl::Status finished = latch_.Check();
+  absl::Status finished = latch_->Check();
   if (finished.ok()) finished = tokens_->Finish();
   const absl::Status closed = CloseDatabase();
   return finished.ok() ? closed : finished;
@@ -246,9 +247,9 @@ absl::Status RocksDbRecordStore::WriteDurably(rocksdb::WriteBatch& batch, std::s
   rocksdb::WriteOptions options;
   options.sync = sync_;
   const rocksdb::Status written = database_->Write(options, &batch);
-  if (!written.ok()) return latch_.Fail(doing, written);
+  if (!written.ok()) return latch_->Fail(doing, written);
   // Another thread's write may have failed meanwhile, and RocksDB gone on behind the hole.
-  return latch_.Check();
+  return latch_->Check();
 }
 
 absl::Status RocksDbRecordStore::PutMeta(const rocksdb::Slice& name, const rocksdb::Slice& value,
@@ -264,19 +265,33 @@ absl::StatusOr<std::string> RocksDbRecordStore::GetMeta(const rocksdb::Slice& na
   const rocksdb::Status read = database_->Get(rocksdb::ReadOptions(), meta_, name, &value);
   if (read.ok() || read.IsNotFound()) return value;
   if (read.IsCorruption()) return OpenFailure(directory_.path(), read);
-  return latch_.Fail("reading the store's state", read);
+  return latch_->Fail("reading the store's state", read);
 }
 
 absl::Status RocksDbRecordStore::CloseDatabase() {
   if (database_ == nullptr) return absl::OkStatus();
   rocksdb::CancelAllBackgroundWork(database_.get(), /*wait=*/true);
+  if (absl::Status failure = latch_->Check(); !failure.ok()) {
+    AbandonDatabase();
+    return failure;
+  }
   for (rocksdb::ColumnFamilyHandle* family : {meta_, live_, done_}) {
     database_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
   }
   const rocksdb::Status closed = database_->Close();
   database_.reset();
-  if (!closed.ok()) return latch_.Fail("closing", closed);
+  if (!closed.ok()) return latch_->Fail("closing", closed);
   return absl::OkStatus();
+}
+
+void RocksDbRecordStore::AbandonDatabase() {
+  // After a failed write RocksDB 7.8 may have lost count of its column families, and then aborts
+  // when it is closed. The process ends soon; until then somebody must own what nobody destroys.
+  static Mutex mutex;
+  static auto& abandoned =
+      *new std::vector<std::pair<rocksdb::DB*, std::shared_ptr<rocksdb::Env>>>();
+  MutexLock lock(mutex);
+  abandoned.emplace_back(database_.release(), environment_);
 }
 
 }  // namespace latchkey::storage

@@ -19,7 +19,6 @@ namespace rocksdb {
 class ColumnFamilyHandle;
 class DB;
 class Env;
-class FileSystem;
 class Slice;
 class WriteBatch;
 }  // namespace rocksdb
@@ -35,8 +34,8 @@ struct RocksDbStoreOptions {
   // Memory for records that are in the log and not yet in a table, for each of two families; a
   // start replays at most four times as much.
   std::size_t write_buffer_bytes = std::size_t{32} << 20;
-  // For tests: what the store's files are on; unset: the machine's file system.
-  std::shared_ptr<rocksdb::FileSystem> file_system;
+  // For tests: the file system and clock that RocksDB sees; unset: the machine's.
+  std::shared_ptr<rocksdb::Env> environment;
   // For tests, as a control: without it, a commit returns before it is durable.
   bool sync = true;
 };
@@ -70,7 +69,7 @@ class RocksDbRecordStore final : public RecordStore {
   absl::Status Compact();
 
  private:
-  RocksDbRecordStore(StoreDirectory directory, bool sync);
+  RocksDbRecordStore(StoreDirectory directory, const RocksDbStoreOptions& options);
 
   absl::Status OpenDatabase(const RocksDbStoreOptions& options);
   absl::Status OpenTokens(std::uint64_t block_size);
@@ -83,11 +82,12 @@ class RocksDbRecordStore final : public RecordStore {
   // The bytes under `name`, empty if there are none.
   absl::StatusOr<std::string> GetMeta(const rocksdb::Slice& name);
   absl::Status CloseDatabase();
+  void AbandonDatabase();
 
   StoreDirectory directory_;  // keeps the lock until all else is closed
   const bool sync_;
-  FailureLatch latch_;
-  std::unique_ptr<rocksdb::Env> environment_;
+  const std::shared_ptr<FailureLatch> latch_ = std::make_shared<FailureLatch>();
+  std::shared_ptr<rocksdb::Env> environment_;
   std::unique_ptr<rocksdb::DB> database_;
   rocksdb::ColumnFamilyHandle* meta_ = nullptr;
   rocksdb::ColumnFamilyHandle* live_ = nullptr;
