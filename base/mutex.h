@@ -12,7 +12,8 @@
 #define LATCHKEY_THREAD_ATTRIBUTE(x)
 #endif
 
-// On data: only touched with the named mutex held. Abseil's headers define it too, with the same meaning.
+// On data: only touched with the named mutex held. Abseil's headers define it too, with the same
+// meaning.
 #undef GUARDED_BY
 #define GUARDED_BY(mutex) LATCHKEY_THREAD_ATTRIBUTE(guarded_by(mutex))
 // On functions: called with the named mutex held.
