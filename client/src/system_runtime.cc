@@ -111,12 +111,17 @@ void SystemRuntime::Stop() {
     timers_->changed.NotifyAll();
   }
   dropped.clear();
-  MutexLock lock(thread_mutex_);
-  if (!thread_.joinable()) return;
-  if (thread_.get_id() == std::this_thread::get_id()) {
-    thread_.detach();
+  std::thread thread;
+  {
+    // Not held while joining: a task may call this, too.
+    MutexLock lock(thread_mutex_);
+    thread.swap(thread_);
+  }
+  if (!thread.joinable()) return;
+  if (thread.get_id() == std::this_thread::get_id()) {
+    thread.detach();
   } else {
-    thread_.join();
+    thread.join();
   }
 }
 
