@@ -34,6 +34,7 @@ rocksdb::DBOptions MakeDatabaseOptions(std::size_t write_buffer_bytes) {
   options.atomic_flush = true;
   options.max_total_wal_size = 4 * write_buffer_bytes;
   options.max_open_files = 512;
+  options.max_file_opening_threads = 2;
   options.max_background_jobs = 2;
   // Write tables out as they grow, so that a commit's sync does not queue behind a large one.
   options.bytes_per_sync = std::uint64_t{1} << 20;
