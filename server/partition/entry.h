@@ -32,7 +32,7 @@ struct Partition::Entry {
   std::unique_ptr<WaitQueue> waiters;
   // When the lease timer is set to fire; a renewal moves the deadline and leaves the timer.
   std::optional<MonotonicTime> timer;
-  // Somebody was sent the newest grant, so it is not taken back.
+  // Somebody was, or may have been, sent the newest grant, so it is not taken back.
   bool grant_sent = false;
 
   // The batch at hand.

@@ -60,6 +60,7 @@ void Partition::Adopt(std::string store_key, storage::Loaded loaded) {
   Entry& entry = FindOrAdd(store_key);
   entry.state.record = std::move(loaded.record);
   entry.revision = loaded.revision;
+  entry.grant_sent = true;  // as far as anybody knows
 }
 
 void Partition::BeginServing() {
@@ -71,7 +72,7 @@ void Partition::BeginServing() {
   }
 }
 
-void Partition::Process(std::span<Work> work) {
+void Partition::Process(std::span<Work> work, bool more_queued) {
   std::vector<Work> backlog = std::exchange(backlog_, {});
   now_ = environment_.retention->At(environment_.clock->Monotonic());
   ExtendLeasesAfterStall();
@@ -83,9 +84,10 @@ void Partition::Process(std::span<Work> work) {
     return;
   }
   highest_token_ = environment_.store->HighestToken();
+  FireWaitTimers();
   for (Work& item : backlog) Run(item);
   for (Work& item : work) Run(item);
-  FireTimers();
+  if (!more_queued) FireLeaseTimers();
   if (!Commit()) {
     FailEverything();
     return;
@@ -156,8 +158,9 @@ void Partition::Run(Call& call) {
     backlog_.emplace_back(&call);
     return;
   }
-  const bool acquires = std::holds_alternative<AcquireLockExchange>(call.operation);
-  if (acquires && call.gone()) {
+  const bool may_wait = std::holds_alternative<AcquireLockExchange>(call.operation) ||
+                        std::holds_alternative<CheckResultExchange>(call.operation);
+  if (may_wait && call.gone()) {
     AnswerLater(call, Cancelled());
     return;
   }
@@ -279,7 +282,7 @@ void Partition::SetLeaseTimer(Entry& entry) {
   }
 }
 
-void Partition::FireTimers() {
+void Partition::FireLeaseTimers() {
   while (auto due = lease_timers_.PopDue(now_.monotonic)) {
     Entry& entry = **due;
     if (!entry.visited) visited_.push_back(&entry);
@@ -288,6 +291,10 @@ void Partition::FireTimers() {
     LapseIfDue(entry, now_.monotonic);
     SetLeaseTimer(entry);
   }
+}
+
+// Before anything else of the batch: so no key that it frees meets a waiter whose time is up.
+void Partition::FireWaitTimers() {
   while (auto due = wait_timers_.PopDue(now_.monotonic)) {
     auto [entry, call] = *due;
     if (!entry->visited) visited_.push_back(entry);
@@ -344,18 +351,23 @@ void Partition::Send(Answer& answer, MonotonicTime now) {
   Call& call = *answer.call;
   if (answer.refusal.has_value()) return call.Finish(std::move(answer.refusal));
   if (answer.shared != nullptr) return call.FinishShared(std::move(answer.shared));
-  if (answer.granted != nullptr) {
-    Entry& entry = *answer.granted;
-    auto& grant = *std::get<AcquireLockExchange>(call.operation).response->mutable_grant();
-    grant.set_fencing_token(entry.state.record->fencing_token());
-    if (!call.gone()) {
-      entry.grant_sent = true;
-    } else if (!entry.grant_sent) {
-      backlog_.emplace_back(UndoUnsentGrant{entry.store_key, grant.fencing_token()});
-    }
-  }
+  if (answer.granted != nullptr) NoteGrant(*answer.granted, call);
   StampReply(call, answer.lease_deadline, now);
   call.Finish(std::nullopt);
+}
+
+// A grant of this batch gets its token. One that is repeated has it, and the key may have gone to
+// somebody else since, in this very batch.
+void Partition::NoteGrant(Entry& entry, const Call& call) {
+  auto& grant = *std::get<AcquireLockExchange>(call.operation).response->mutable_grant();
+  if (grant.fencing_token() == 0) grant.set_fencing_token(entry.state.record->fencing_token());
+  const auto& record = entry.state.record;
+  if (!record.has_value() || record->fencing_token() != grant.fencing_token()) return;
+  if (!call.gone()) {
+    entry.grant_sent = true;
+  } else if (!entry.grant_sent) {
+    backlog_.emplace_back(UndoUnsentGrant{entry.store_key, grant.fencing_token()});
+  }
 }
 
 void Partition::DropIdleEntries() {

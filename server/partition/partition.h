@@ -67,8 +67,10 @@ class Partition {
   void BeginServing();
 
   // Decides all of `work` and whatever has fallen due, commits, answers. May be called with no
-  // work. To be called at least every 100 ms: a longer gap counts as a stall.
-  void Process(std::span<Work> work);
+  // work. To be called at least every 100 ms: a longer gap counts as a stall. `more_queued`: more
+  // work had come before this was begun, and the next batch brings it. Leases that nobody asks about
+  // run out only after that: a renewal may be among it (rule 11).
+  void Process(std::span<Work> work, bool more_queued = false);
 
   // Whether Process has something to do at once, although no new work has come.
   bool HasBacklog() const { return !backlog_.empty(); }
@@ -90,8 +92,9 @@ class Partition {
   // The steps of a batch, in this order.
   void ExtendLeasesAfterStall();
   bool Load(std::span<Work> work);
+  void FireWaitTimers();
   void Run(Work& work);
-  void FireTimers();
+  void FireLeaseTimers();
   bool Commit();
   void SendAnswers();
   void DropIdleEntries();
@@ -127,6 +130,7 @@ class Partition {
   // To be sent once the batch is durable.
   Answer& AnswerLater(Call& call, std::optional<Refusal> refusal = std::nullopt);
   void Send(Answer& answer, MonotonicTime now);
+  void NoteGrant(Entry& entry, const Call& call);
   Entry* Find(const std::string& store_key) const;
   Entry& FindOrAdd(const std::string& store_key);
 

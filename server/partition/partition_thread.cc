@@ -34,7 +34,7 @@ void PartitionThread::Stop() {
 
 bool PartitionThread::Submit(Call& call) {
   MutexLock lock(mutex_);
-  if (queue_.size() >= limits_.queued_calls ||
+  if (stopping_ || queue_.size() >= limits_.queued_calls ||
       queued_bytes_ + call.request_bytes > limits_.queued_bytes) {
     return false;
   }
@@ -62,7 +62,8 @@ void PartitionThread::Run() {
     std::size_t done = 0;
     do {
       const std::size_t take = std::min(limits_.batch_calls, work.size() - done);
-      partition_.Process(work.subspan(done, take));
+      const bool more_queued = done + take < work.size();
+      partition_.Process(work.subspan(done, take), more_queued);
       done += take;
     } while (done < work.size() || partition_.HasBacklog());
   }

@@ -24,7 +24,8 @@ class PartitionThread {
   // Ends all waits, decides what is queued, and ends the thread.
   void Stop();
 
-  // Takes the call until it is finished. False: the queue is full, and the call was not taken.
+  // Takes the call until it is finished. False: the queue is full, or Stop was called, and the call
+  // was not taken.
   [[nodiscard]] bool Submit(Call& call);
   // Takes work that must not be refused; there is at most one piece for each call.
   void Post(Work work);

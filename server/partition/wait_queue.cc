@@ -12,6 +12,11 @@ const v1::AcquireLockRequest* AcquireOf(const Call& call) {
   return exchange == nullptr ? nullptr : exchange->request;
 }
 
+std::pair<std::string_view, std::string_view> AttemptOf(const Call& call) {
+  const auto& request = *AcquireOf(call);
+  return {request.attempt_id(), request.holder_id()};
+}
+
 const std::string& FingerprintOf(const Call& call) {
   if (const auto* acquire = AcquireOf(call)) return acquire->fingerprint();
   return std::get<CheckResultExchange>(call.operation).request->fingerprint();
@@ -29,7 +34,7 @@ void WaitQueue::Count(const Call& call, int by) {
 
 void WaitQueue::AddAcquire(Waiter waiter) {
   places_[waiter.call] = acquires_.insert(acquires_.end(), waiter);
-  attempts_[AcquireOf(*waiter.call)->attempt_id()] = waiter.call;
+  attempts_[AttemptOf(*waiter.call)] = waiter.call;
   Count(*waiter.call, 1);
 }
 
@@ -39,25 +44,24 @@ void WaitQueue::AddCheck(Waiter waiter) {
 }
 
 const Call* WaitQueue::FindAttempt(std::string_view attempt_id) const {
-  const auto found = attempts_.find(attempt_id);
-  return found == attempts_.end() ? nullptr : found->second;
+  const auto found = attempts_.lower_bound({attempt_id, {}});
+  return found == attempts_.end() || found->first.first != attempt_id ? nullptr : found->second;
 }
 
 const Waiter* WaitQueue::FindAttempt(std::string_view attempt_id,
                                      std::string_view holder_id) const {
-  const Call* call = FindAttempt(attempt_id);
-  if (call == nullptr || AcquireOf(*call)->holder_id() != holder_id) return nullptr;
-  return Find(call);
+  const auto found = attempts_.find({attempt_id, holder_id});
+  return found == attempts_.end() ? nullptr : Find(found->second);
 }
 
 void WaitQueue::TakeOver(const Call* old, Waiter retry) {
   const Place place = places_.at(old);
   Count(*old, -1);
-  attempts_.erase(AcquireOf(*old)->attempt_id());
+  attempts_.erase(AttemptOf(*old));
   places_.erase(old);
   *place = retry;
   places_[retry.call] = place;
-  attempts_[AcquireOf(*retry.call)->attempt_id()] = retry.call;
+  attempts_[AttemptOf(*retry.call)] = retry.call;
   Count(*retry.call, 1);
 }
 
@@ -71,10 +75,8 @@ WaitQueue::Place WaitQueue::Remove(const Call* call) {
   const Place place = found->second;
   places_.erase(found);
   Count(*call, -1);
-  const auto* acquire = AcquireOf(*call);
-  if (acquire == nullptr) return checks_.erase(place);
-  const auto attempt = attempts_.find(acquire->attempt_id());
-  if (attempt != attempts_.end() && attempt->second == call) attempts_.erase(attempt);
+  if (AcquireOf(*call) == nullptr) return checks_.erase(place);
+  attempts_.erase(AttemptOf(*call));
   return acquires_.erase(place);
 }
 

@@ -6,7 +6,9 @@
 #include <list>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "base/time.h"
 #include "server/partition/call.h"
@@ -27,8 +29,8 @@ class WaitQueue {
   void AddAcquire(Waiter waiter);
   void AddCheck(Waiter waiter);
 
-  // The AcquireLock call of this attempt that waits, if any; with `holder_id`, only if it has that,
-  // too.
+  // An AcquireLock call of this attempt that waits, if any; with `holder_id`, the one that has that,
+  // too. There is never more than one of each.
   const Call* FindAttempt(std::string_view attempt_id) const;
   const Waiter* FindAttempt(std::string_view attempt_id, std::string_view holder_id) const;
   // Puts a retry in the place of the call it repeats.
@@ -51,13 +53,16 @@ class WaitQueue {
   bool HasOtherFingerprint(const std::string& fingerprint) const;
 
  private:
+  // attempt_id, holder_id.
+  using Attempt = std::pair<std::string_view, std::string_view>;
+
   void Count(const Call& call, int by);
 
   std::list<Waiter> acquires_;
   std::list<Waiter> checks_;
   absl::flat_hash_map<const Call*, Place> places_;
-  // By attempt_id; the views point into the requests.
-  absl::flat_hash_map<std::string_view, const Call*> attempts_;
+  // The views point into the requests of the calls.
+  absl::btree_map<Attempt, const Call*> attempts_;
   // How many waiters brought each fingerprint; most often there is one, or none.
   absl::flat_hash_map<std::string, int> fingerprints_;
 };

@@ -57,17 +57,13 @@ void Partition::Enqueue(Entry& entry, Call& call) {
   }
   const Limits& limits = *environment_.limits;
   if (queue.size() >= limits.waiters_per_key) {
-    {
-      AnswerLater(call, WaitersLimit(limits.waiters_per_key, true));
-      return;
-    }
+    AnswerLater(call, WaitersLimit(limits.waiters_per_key, true));
+    return;
   }
   if (environment_.waiters->fetch_add(1) >= limits.waiters_total) {
     environment_.waiters->fetch_sub(1);
-    {
-      AnswerLater(call, WaitersLimit(limits.waiters_total, false));
-      return;
-    }
+    AnswerLater(call, WaitersLimit(limits.waiters_total, false));
+    return;
   }
   if (acquire != nullptr) {
     queue.AddAcquire(waiter);
@@ -113,8 +109,9 @@ void Partition::AnswerTimedOut(Entry& entry, Call& call) {
 
 void Partition::EndWaitOfAttempt(Entry& entry, const std::string& attempt_id) {
   if (entry.waiting() == 0) return;
-  const Call* call = entry.waiters->FindAttempt(attempt_id);
-  if (call != nullptr) EndWait(entry, call, EndedByRelease());
+  while (const Call* call = entry.waiters->FindAttempt(attempt_id)) {
+    EndWait(entry, call, EndedByRelease());
+  }
 }
 
 void Partition::Run(const CancelWait& cancel) {
@@ -146,8 +143,8 @@ void Partition::ServeQueue(Entry& entry) {
 }
 
 // In the same batch as the step that freed the key, so that nobody overtakes and a free key has an
-// empty queue. Waiters that are gone, out of time or refusable are answered and skipped; one that
-// does not accept a key in doubt goes on waiting.
+// empty queue. Waiters that are gone or refusable are answered and skipped; those whose time was up
+// left when the batch began; one that does not accept a key in doubt goes on waiting.
 void Partition::GrantToFirstWaiter(Entry& entry) {
   auto& acquires = entry.waiters->acquires();
   for (auto place = acquires.begin(); place != acquires.end();) {
@@ -157,7 +154,6 @@ void Partition::GrantToFirstWaiter(Entry& entry) {
       EndWait(entry, &call, Cancelled());
       continue;
     }
-    if (waiter.deadline <= now_.monotonic) continue;  // its timer answers it in this batch
     auto& exchange = std::get<AcquireLockExchange>(call.operation);
     exchange.response->Clear();
     const State::State before = entry.state_now();
