@@ -28,14 +28,14 @@ namespace latchkey::storage {
 struct RocksDbStoreOptions {
   // Which records may be dropped when they are compacted; unset: none. Called for COMPLETED and
   // ABSENT records only.
-  IsForgotten is_forgotten;
+  IsForgotten is_forgotten = {};
   // How many tokens a crash may skip at most.
   std::uint64_t token_block_size = std::uint64_t{1} << 20;
   // Memory for records that are in the log and not yet in a table, for each of two families; a
   // start replays at most four times as much.
   std::size_t write_buffer_bytes = std::size_t{32} << 20;
   // For tests: the file system and clock that RocksDB sees; unset: the machine's.
-  std::shared_ptr<rocksdb::Env> environment;
+  std::shared_ptr<rocksdb::Env> environment = {};
   // For tests, as a control: without it, a commit returns before it is durable.
   bool sync = true;
 };
