@@ -15,7 +15,7 @@ namespace latchkey::demo {
 namespace {
 
 constexpr int kRows = 130;
-constexpr int kOrders = 96;
+constexpr int kOrders = 101;
 
 struct Outcome {
   int exit_code = -1;

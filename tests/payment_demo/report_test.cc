@@ -39,7 +39,7 @@ TEST(WriteReport, EndsWithTheCounts) {
                        "rejected=0 conflicts=1\n"));
   EXPECT_THAT(report, HasSubstr("FAIL  no order is charged twice"));
   EXPECT_THAT(report, HasSubstr("30.00 EUR"));
-  EXPECT_THAT(report, Not(HasSubstr("In doubt.")));
+  EXPECT_THAT(report, Not(HasSubstr("In doubt:")));
 }
 
 TEST(WriteReport, ListsWhatIsInDoubtWithItsReference) {
@@ -50,7 +50,7 @@ TEST(WriteReport, ListsWhatIsInDoubtWithItsReference) {
   record.set_fencing_token(17);
   record.set_downstream_idempotency_key("5f0c7a1e-reference");
   const std::string report = Report(evidence, Tally(evidence.rows, 1));
-  EXPECT_THAT(report, HasSubstr("In doubt."));
+  EXPECT_THAT(report, HasSubstr("In doubt:"));
   EXPECT_THAT(report, HasSubstr("order:1 "));
   EXPECT_THAT(report, HasSubstr("5f0c7a1e-reference"));
   EXPECT_THAT(report, HasSubstr("in_doubt=1"));

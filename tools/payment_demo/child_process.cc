@@ -34,6 +34,7 @@ absl::Status ErrorOf(const std::string& doing) {
 absl::StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>& command,
                                                  const std::string& log) {
   std::vector<char*> argv;
+  argv.reserve(command.size() + 1);
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   if (access(argv[0], X_OK) != 0) return ErrorOf("run " + command[0]);

@@ -39,8 +39,9 @@ absl::StatusOr<bool> Demo::Run(std::ostream& out) {
   if (!rows.ok()) return rows.status();
 
   Tally tally(*rows, options_.workers);
-  if (const auto started = StartEverything(out); !started.ok()) return started;
-  if (const auto followed = FollowWorkers(&tally); !followed.ok()) return followed;
+  out << "orders     " << options_.orders << ": " << rows->size() << " rows\n";
+  if (auto started = StartEverything(out); !started.ok()) return started;
+  if (auto followed = FollowWorkers(&tally); !followed.ok()) return followed;
   const auto evidence = Collect(*rows);
   if (!evidence.ok()) return evidence.status();
   const Verdict verdict = Judge(*evidence);
@@ -56,19 +57,19 @@ absl::Status Demo::StartEverything(std::ostream& out) {
        "--seed=" + std::to_string(options_.seed)});
   if (!provider.ok()) return provider.status();
   provider_ = *std::move(provider);
-  out << "A payment provider serves on " << provider_->address << ". It "
+  out << "provider   " << provider_->address << ": "
       << (options_.keys_honoured ? "honours" : "ignores")
-      << " idempotency keys, is slow, and loses some calls and some answers.\n";
+      << " idempotency keys; is slow, loses calls and answers\n";
 
   if (options_.latchkeyd.empty()) {
-    out << "Latchkey is left out: nothing guards the payments.\n";
+    out << "latchkeyd  left out: nothing guards the payments\n";
   } else {
     auto latchkeyd =
         StartService("latchkeyd", {options_.latchkeyd, "--store=rocksdb:" + InDirectory("store"),
                                    "--listen-address=127.0.0.1:0"});
     if (!latchkeyd.ok()) return latchkeyd.status();
     latchkeyd_ = *std::move(latchkeyd);
-    out << "latchkeyd serves on " << latchkeyd_->address << " and keeps its records in RocksDB.\n";
+    out << "latchkeyd  " << latchkeyd_->address << ": keeps its records in RocksDB\n";
   }
 
   for (std::size_t i = 0; i < options_.workers; ++i) {
@@ -76,8 +77,7 @@ absl::Status Demo::StartEverything(std::ostream& out) {
     if (!worker.ok()) return worker.status();
     workers_.push_back(*std::move(worker));
   }
-  out << options_.workers << " workers pay the orders of " << options_.orders
-      << ", each of them all orders, at the same time.\n\n"
+  out << "workers    " << options_.workers << ", each pays every row, all at the same time\n\n"
       << std::flush;
   return absl::OkStatus();
 }
@@ -105,12 +105,13 @@ absl::StatusOr<ChildProcess> Demo::StartWorker(std::size_t number) {
                                       "--provider=" + provider_->address, "--name=" + name,
                                       "--seed=" + std::to_string(options_.seed + number)};
   if (latchkeyd_) command.push_back("--latchkey=" + latchkeyd_->address);
-  if (!options_.keys_honoured) command.push_back("--provider-deduplicates=false");
+  if (!options_.keys_honoured) command.emplace_back("--provider-deduplicates=false");
   return ChildProcess::Start(command, InDirectory(name + ".log"));
 }
 
 absl::Status Demo::FollowWorkers(Tally* tally) {
   std::vector<ChildProcess*> watched;
+  watched.reserve(workers_.size());
   for (ChildProcess& worker : workers_) watched.push_back(&worker);
   const auto deadline = std::chrono::steady_clock::now() + kRunTimeout;
   ProgressDisplay display;

@@ -68,14 +68,13 @@ void WriteMoney(const Evidence& evidence, std::ostream& out) {
     add(all[charge.currency]);
     if (!charged_orders.insert(charge.order_id).second) add(duplicates[charge.currency]);
   }
-  out << "\n     charges           amount    of them duplicates\n";
+  out << "\n     charges           amount  duplicates           amount\n";
   for (const auto& [currency, sum] : all) {
     out << std::right << std::setw(12) << sum.charges << std::setw(17)
         << FormatAmount(sum.amount_minor, currency);
-    if (const Sum& twice = duplicates[currency]; twice.charges > 0) {
-      out << std::setw(12) << twice.charges << std::setw(17)
-          << FormatAmount(twice.amount_minor, currency);
-    }
+    const Sum& twice = duplicates[currency];
+    out << std::setw(12) << twice.charges;
+    if (twice.charges > 0) out << std::setw(17) << FormatAmount(twice.amount_minor, currency);
     out << "\n";
   }
 }
@@ -88,7 +87,7 @@ void WriteCalls(const Tally& tally, std::ostream& out) {
   write(Ending::kPaid, "paid", "charged by this very call");
   write(Ending::kDeclined, "declined", "declined in this very call");
   write(Ending::kReplayed, "replayed", "answered with the stored result; nothing was done");
-  write(Ending::kInDoubt, "open", "the provider's answer was lost; tried again later");
+  write(Ending::kInDoubt, "open", "nobody knows whether it was charged; tried again later");
   write(Ending::kRecovered, "recovered", "settled what an earlier call had left open");
   write(Ending::kConflict, "refused",
         std::to_string(tally.conflicts()) + " orders came back with another amount");
@@ -97,9 +96,11 @@ void WriteCalls(const Tally& tally, std::ostream& out) {
 
 // What an operator needs to settle what is in doubt.
 void WriteDoubts(const Evidence& evidence, std::ostream& out) {
-  out << "\nIn doubt. No answer came, the provider when asked knows of no charge, and it would "
-         "charge\nagain if the call were repeated. Latchkey does not guess: look up the reference, "
-         "then\nsettle the key with AdminService.ResolveOutcome.\n";
+  out << "\nIn doubt: a call was lost, and the provider, when asked, knows of no charge. But it "
+         "does\n"
+         "not promise that none will still come, and it would charge again if the call were\n"
+         "repeated. Latchkey does not guess. A person looks the reference up at the provider, and\n"
+         "settles the key with AdminService.ResolveOutcome.\n";
   const auto write = [&](std::string_view key, std::string_view token, std::string_view reference,
                          std::string_view found) {
     out << "  " << std::left << std::setw(16) << key << std::setw(8) << token << std::setw(40)
