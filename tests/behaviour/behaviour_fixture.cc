@@ -1,0 +1,235 @@
+#include "tests/behaviour/behaviour_fixture.h"
+
+#include <stdlib.h>
+
+#include <thread>
+
+#include "server/machine/proto_time.h"
+#include "storage/memory_record_store.h"
+#include "storage/rocksdb/rocksdb_record_store.h"
+#include <google/rpc/status.pb.h>
+
+namespace latchkey {
+namespace {
+
+constexpr auto kCallTimeout = 60s;
+constexpr auto kAwaitTimeout = 30s;
+
+std::filesystem::path MakeDirectory() {
+  std::string name =
+      (std::filesystem::temp_directory_path() / "latchkey-behaviour-XXXXXX").string();
+  return mkdtemp(name.data());
+}
+
+template <class Request>
+void Apply(const std::function<void(Request&)>& change, Request& request) {
+  if (change) change(request);
+}
+
+template <class Stub, class Request, class Response>
+Reply<Response> SendOn(Stub& stub, const Request& request,
+                       grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                    Response*)) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  Reply<Response> reply;
+  reply.status = (stub.*method)(&context, request, &reply.response);
+  return reply;
+}
+
+}  // namespace
+
+std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return std::nullopt;
+  google::rpc::ErrorInfo info;
+  for (const auto& detail : details.details()) {
+    if (detail.UnpackTo(&info)) return info;
+  }
+  return std::nullopt;
+}
+
+BehaviourTest::BehaviourTest() : directory_(MakeDirectory()) {}
+
+BehaviourTest::~BehaviourTest() {
+  StopServer();
+  std::filesystem::remove_all(directory_);
+}
+
+void BehaviourTest::StartServer(const std::function<void(ServerOptions&)>& change) {
+  StopServer();
+  ServerOptions options;
+  options.store_name = GetParam();
+  change(options);
+  std::unique_ptr<storage::RecordStore> store;
+  if (durable()) {
+    auto opened = storage::RocksDbRecordStore::Open((directory_ / "store").string(), {});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    store = *std::move(opened);
+  } else {
+    store = std::make_unique<storage::MemoryRecordStore>();
+  }
+  auto started = Server::Start(options, std::move(store), clock_, observer_, {});
+  ASSERT_TRUE(started.ok()) << started.status();
+  server_ = *std::move(started);
+  auto channel = grpc::CreateChannel(address(), grpc::InsecureChannelCredentials());
+  coordination_ = v1::CoordinationService::NewStub(channel);
+  admin_ = v1::AdminService::NewStub(channel);
+}
+
+void BehaviourTest::StopServer() {
+  if (server_ == nullptr) return;
+  EXPECT_TRUE(server_->Shutdown(1s).ok());
+  server_.reset();
+}
+
+v1::CoordinationService::Stub& BehaviourTest::coordination() {
+  if (server_ == nullptr) StartServer();
+  return *coordination_;
+}
+
+v1::AdminService::Stub& BehaviourTest::admin() {
+  if (server_ == nullptr) StartServer();
+  return *admin_;
+}
+
+std::string BehaviourTest::address() const {
+  return "127.0.0.1:" + std::to_string(server_->port());
+}
+
+Reply<v1::AcquireLockResponse> BehaviourTest::Acquire(
+    const std::string& key, const std::string& attempt_id,
+    const Change<v1::AcquireLockRequest>& change) {
+  v1::AcquireLockRequest request;
+  request.set_key(key);
+  request.set_attempt_id(attempt_id);
+  request.mutable_lease_duration()->set_seconds(30);
+  Apply(change, request);
+  return SendOn(coordination(), request, &v1::CoordinationService::Stub::AcquireLock);
+}
+
+std::future<Reply<v1::AcquireLockResponse>> BehaviourTest::AcquireAsync(
+    const std::string& key, const std::string& attempt_id,
+    const Change<v1::AcquireLockRequest>& change) {
+  coordination();  // not from two threads at once
+  return std::async(std::launch::async, [=, this] { return Acquire(key, attempt_id, change); });
+}
+
+Reply<v1::RenewLeaseResponse> BehaviourTest::Renew(const std::string& key, std::uint64_t token,
+                                                   const Change<v1::RenewLeaseRequest>& change) {
+  v1::RenewLeaseRequest request;
+  request.set_key(key);
+  request.set_fencing_token(token);
+  Apply(change, request);
+  return SendOn(coordination(), request, &v1::CoordinationService::Stub::RenewLease);
+}
+
+Reply<v1::CheckResultResponse> BehaviourTest::Check(const std::string& key,
+                                                    const Change<v1::CheckResultRequest>& change) {
+  v1::CheckResultRequest request;
+  request.set_key(key);
+  Apply(change, request);
+  return SendOn(coordination(), request, &v1::CoordinationService::Stub::CheckResult);
+}
+
+Reply<v1::RecordResultResponse> BehaviourTest::Record(
+    const std::string& key, std::uint64_t token, const Change<v1::RecordResultRequest>& change) {
+  v1::RecordResultRequest request;
+  request.set_key(key);
+  request.set_fencing_token(token);
+  request.set_outcome(v1::Result::SUCCEEDED);
+  request.set_provider_reference("pay_1");
+  Apply(change, request);
+  return SendOn(coordination(), request, &v1::CoordinationService::Stub::RecordResult);
+}
+
+Reply<v1::ReleaseResponse> BehaviourTest::Release(const std::string& key, std::uint64_t token,
+                                                  v1::ReleaseRequest::Effect effect) {
+  v1::ReleaseRequest request;
+  request.set_key(key);
+  request.set_fencing_token(token);
+  request.set_effect(effect);
+  return SendOn(coordination(), request, &v1::CoordinationService::Stub::Release);
+}
+
+v1::Record BehaviourTest::Get(const std::string& key) {
+  v1::GetRecordRequest request;
+  request.set_key(key);
+  auto reply = SendOn(admin(), request, &v1::AdminService::Stub::GetRecord);
+  EXPECT_TRUE(reply.ok()) << reply.reason();
+  return reply.response.record();
+}
+
+namespace {
+
+template <class Request>
+Request AdminRequest(const std::string& key, std::uint64_t token) {
+  Request request;
+  request.set_key(key);
+  request.set_expected_fencing_token(token);
+  request.set_actor("oncall@example.com");
+  request.set_reason("checked with the provider");
+  return request;
+}
+
+}  // namespace
+
+Reply<v1::ResolveOutcomeResponse> BehaviourTest::Resolve(
+    const std::string& key, std::uint64_t token, v1::ResolveOutcomeRequest::Outcome outcome) {
+  auto request = AdminRequest<v1::ResolveOutcomeRequest>(key, token);
+  request.set_outcome(outcome);
+  return SendOn(admin(), request, &v1::AdminService::Stub::ResolveOutcome);
+}
+
+Reply<v1::ForceReleaseResponse> BehaviourTest::ForceRelease(const std::string& key,
+                                                            std::uint64_t token) {
+  return SendOn(admin(), AdminRequest<v1::ForceReleaseRequest>(key, token),
+                &v1::AdminService::Stub::ForceRelease);
+}
+
+Reply<v1::DeleteRecordResponse> BehaviourTest::Delete(const std::string& key, std::uint64_t token) {
+  return SendOn(admin(), AdminRequest<v1::DeleteRecordRequest>(key, token),
+                &v1::AdminService::Stub::DeleteRecord);
+}
+
+Reply<v1::ListRecordsResponse> BehaviourTest::List(const Change<v1::ListRecordsRequest>& change) {
+  v1::ListRecordsRequest request;
+  Apply(change, request);
+  return SendOn(admin(), request, &v1::AdminService::Stub::ListRecords);
+}
+
+std::uint64_t BehaviourTest::MustAcquire(const std::string& key, const std::string& attempt_id,
+                                         const Change<v1::AcquireLockRequest>& change) {
+  const auto reply = Acquire(key, attempt_id, change);
+  EXPECT_TRUE(reply->has_grant()) << reply.reason() << reply->ShortDebugString();
+  return reply->grant().fencing_token();
+}
+
+std::uint64_t BehaviourTest::MakeDoubtful(const std::string& key,
+                                          const Change<v1::AcquireLockRequest>& change) {
+  const std::uint64_t token = MustAcquire(key, "vanished", [&](v1::AcquireLockRequest& request) {
+    SetProto(100ms, request.mutable_lease_duration());
+    Apply(change, request);
+  });
+  AwaitState(key, State::IN_DOUBT);
+  return token;
+}
+
+void BehaviourTest::Await(const std::function<bool()>& condition, const std::string& what) {
+  const auto until = std::chrono::steady_clock::now() + kAwaitTimeout;
+  while (!condition()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until) << "waited in vain for: " << what;
+    std::this_thread::yield();
+  }
+}
+
+void BehaviourTest::AwaitState(const std::string& key, State::State state) {
+  Await([&] { return Check(key)->state() == state; }, key + " to be " + State::State_Name(state));
+}
+
+void BehaviourTest::AwaitWaiters(const std::string& key, std::uint32_t waiters) {
+  Await([&] { return Get(key).waiters() == waiters; },
+        std::to_string(waiters) + " waiters on " + key);
+}
+
+}  // namespace latchkey

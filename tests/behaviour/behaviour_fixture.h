@@ -1,0 +1,146 @@
+// A real server in this process, over each store in turn, called through real gRPC on a loopback
+// port. The cases beside this file say what CONTRACT.md promises, one sentence a test.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "latchkey/v1/admin.grpc.pb.h"
+#include "latchkey/v1/coordination.grpc.pb.h"
+#include "server/service/server.h"
+#include "storage/record_store.h"
+#include <gmock/gmock.h>
+#include <google/rpc/error_details.pb.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+namespace latchkey {
+
+using namespace std::chrono_literals;
+using State = v1::CheckResultResponse;
+
+// The machine's clocks, and as much ahead as a test asks for.
+class ShiftedClock final : public Clock {
+ public:
+  MonotonicTime Monotonic() override { return clock_.Monotonic() + shift_.load(); }
+  WallTime Wall() override { return clock_.Wall() + shift_.load(); }
+  void Advance(Duration by) { shift_.store(shift_.load() + by); }
+
+ private:
+  SystemClock clock_;
+  std::atomic<Duration> shift_ = Duration::zero();
+};
+
+class SilentObserver final : public PartitionObserver {
+ public:
+  void OnStep(const std::string&, const Step&) override {}
+  void OnStall(Duration) override {}
+};
+
+// What a call came to: OK with its response, or a status with its refusal.
+template <class Response>
+struct Reply {
+  grpc::Status status;
+  Response response;
+
+  const Response* operator->() const { return &response; }
+  bool ok() const { return status.ok(); }
+  // The reason of the ErrorInfo, checked for its domain; "OK", or the bare status code where there
+  // is none.
+  std::string reason() const;
+  google::rpc::ErrorInfo info() const;
+};
+
+// The ErrorInfo of a status; empty where there is none.
+std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const grpc::Status& status);
+
+class BehaviourTest : public testing::TestWithParam<const char*> {
+ protected:
+  BehaviourTest();
+  ~BehaviourTest() override;
+
+  // Starts the server (again) with these options; called by itself with the default ones on first
+  // use.
+  void StartServer(const std::function<void(ServerOptions&)>& change = [](ServerOptions&) {});
+  // Ends it cleanly; with RocksDB the records stay for the next StartServer.
+  void StopServer();
+
+  // Short forms; the request can be changed before it is sent.
+  template <class Request>
+  using Change = std::function<void(Request&)>;
+  Reply<v1::AcquireLockResponse> Acquire(const std::string& key, const std::string& attempt_id,
+                                         const Change<v1::AcquireLockRequest>& change = {});
+  // Sends in the background.
+  std::future<Reply<v1::AcquireLockResponse>> AcquireAsync(
+      const std::string& key, const std::string& attempt_id,
+      const Change<v1::AcquireLockRequest>& change = {});
+  Reply<v1::RenewLeaseResponse> Renew(const std::string& key, std::uint64_t token,
+                                      const Change<v1::RenewLeaseRequest>& change = {});
+  Reply<v1::CheckResultResponse> Check(const std::string& key,
+                                       const Change<v1::CheckResultRequest>& change = {});
+  Reply<v1::RecordResultResponse> Record(const std::string& key, std::uint64_t token,
+                                         const Change<v1::RecordResultRequest>& change = {});
+  Reply<v1::ReleaseResponse> Release(
+      const std::string& key, std::uint64_t token,
+      v1::ReleaseRequest::Effect effect = v1::ReleaseRequest::EFFECT_UNSPECIFIED);
+  v1::Record Get(const std::string& key);
+  Reply<v1::ResolveOutcomeResponse> Resolve(const std::string& key, std::uint64_t token,
+                                            v1::ResolveOutcomeRequest::Outcome outcome);
+  Reply<v1::ForceReleaseResponse> ForceRelease(const std::string& key, std::uint64_t token);
+  Reply<v1::DeleteRecordResponse> Delete(const std::string& key, std::uint64_t token);
+  Reply<v1::ListRecordsResponse> List(const Change<v1::ListRecordsRequest>& change = {});
+
+  // A grant that must succeed; its token.
+  std::uint64_t MustAcquire(const std::string& key, const std::string& attempt_id,
+                            const Change<v1::AcquireLockRequest>& change = {});
+  // A key whose holder vanished: IN_DOUBT; the token it had.
+  std::uint64_t MakeDoubtful(const std::string& key,
+                             const Change<v1::AcquireLockRequest>& change = {});
+  // Waits until the condition holds; fails the test after a generous while.
+  void Await(const std::function<bool()>& condition, const std::string& what);
+  void AwaitState(const std::string& key, State::State state);
+  void AwaitWaiters(const std::string& key, std::uint32_t waiters);
+
+  v1::CoordinationService::Stub& coordination();
+  v1::AdminService::Stub& admin();
+  std::string address() const;
+  ShiftedClock& clock() { return clock_; }
+  bool durable() const { return GetParam() != std::string("memory"); }
+
+ private:
+  ShiftedClock clock_;
+  SilentObserver observer_;
+  std::filesystem::path directory_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<v1::CoordinationService::Stub> coordination_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
+};
+
+// Every case of a file runs over every store.
+#define RUN_OVER_EVERY_STORE(Suite)                                             \
+  INSTANTIATE_TEST_SUITE_P(Stores, Suite, testing::Values("memory", "rocksdb"), \
+                           [](const auto& parameter) { return std::string(parameter.param); })
+
+template <class Response>
+google::rpc::ErrorInfo Reply<Response>::info() const {
+  return ErrorInfoOf(status).value_or(google::rpc::ErrorInfo());
+}
+
+template <class Response>
+std::string Reply<Response>::reason() const {
+  if (status.ok()) return "OK";
+  const auto found = ErrorInfoOf(status);
+  if (!found.has_value() || found->domain() != "latchkey") {
+    return "no ErrorInfo, code " + std::to_string(status.error_code()) + ": " +
+           status.error_message();
+  }
+  return found->reason();
+}
+
+}  // namespace latchkey
