@@ -1,6 +1,6 @@
 // The C++ client of Latchkey: do something once, although the effect lies outside any database.
 //
-//   latchkey::Client client = latchkey::Client::Connect("localhost:7117");
+//   latchkey::Client client = latchkey::Client::Connect("localhost:7420");
 //   latchkey::RunResult run = client.RunOnce(
 //       "order:123", {.fingerprint = digest, .downstream_key_ttl = std::chrono::hours(24)},
 //       [&](latchkey::Attempt& attempt) {
