@@ -5,7 +5,8 @@
 namespace latchkey::demo {
 namespace {
 
-constexpr std::chrono::seconds kAskTimeout{2};
+// Asking charges nothing, so there is no hurry.
+constexpr std::chrono::seconds kAskTimeout{10};
 
 void GiveUpAfter(std::chrono::milliseconds timeout, grpc::ClientContext* context) {
   context->set_deadline(std::chrono::system_clock::now() + timeout);
@@ -29,7 +30,7 @@ Outcome Cashier::Charge(const Order& order, const std::string& idempotency_key) 
   request.set_currency(order.currency);
   v1::CreatePaymentResponse response;
   grpc::ClientContext context;
-  GiveUpAfter(kPatience, &context);
+  GiveUpAfter(patience_, &context);
   const grpc::Status status = provider_->CreatePayment(&context, request, &response);
   if (!status.ok()) return Unknown(status.error_message());
   if (response.has_payment()) return Charged(response.payment());

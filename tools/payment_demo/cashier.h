@@ -11,11 +11,16 @@
 
 namespace latchkey::demo {
 
+// How long a worker waits for a charge. Shorter than the provider's longest call, as in real life.
+inline constexpr std::chrono::milliseconds kPatience{400};
+
 // Thread-safe.
 class Cashier {
  public:
-  explicit Cashier(std::unique_ptr<v1::PaymentProvider::StubInterface> provider)
-      : provider_(std::move(provider)) {}
+  // `patience` is for one charge.
+  explicit Cashier(std::unique_ptr<v1::PaymentProvider::StubInterface> provider,
+                   std::chrono::milliseconds patience = kPatience)
+      : provider_(std::move(provider)), patience_(patience) {}
 
   // Sends the charge once. Succeeded or Rejected when the provider says so; whatever else comes
   // back, also nothing, is Unknown: the card may have been charged.
@@ -26,10 +31,8 @@ class Cashier {
   Outcome Ask(const std::string& idempotency_key);
 
  private:
-  std::unique_ptr<v1::PaymentProvider::StubInterface> provider_;
+  const std::unique_ptr<v1::PaymentProvider::StubInterface> provider_;
+  const std::chrono::milliseconds patience_;
 };
-
-// How long a worker waits for a charge. Shorter than the provider's longest call, as in real life.
-inline constexpr std::chrono::milliseconds kPatience{400};
 
 }  // namespace latchkey::demo
