@@ -1,0 +1,85 @@
+// Searches, breadth first, everything that can happen to one key at small scope: two callers, a
+// clock of a few ticks, crashes that reload the durable part, calls that are lost, repeated, late
+// or carry old tokens. What the machine keeps is the state, together with a few ghosts: what
+// callers were told, what they did, and until when they believe to hold the key. Checks the
+// Invariants on every transition, and the ghosts for L5 (who believes to hold does hold) and I5
+// (the effect happens once).
+//
+// Callers are honest, as the contract demands: they act once on an EXECUTE grant, say NOT_EXECUTED
+// only of what they did not do, and RUN_NOT_EXECUTED only when nobody has acted or will.
+//
+// Any call may come at any time, so a lost answer is a caller that does nothing more, and a
+// duplicate is the same move again. Time is what is left of the lease: a tick takes away from it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "latchkey/v1/coordination.pb.h"
+#include "server/machine/record_machine.h"
+
+namespace latchkey::exhaustive {
+
+enum class Action {
+  kAcquire,
+  kAcquireNoRecover,
+  kRenew,
+  kRenewLonger,
+  kMark,
+  kCheck,
+  kSucceed,
+  kReject,
+  kReleaseUnset,
+  kReleaseNotExecuted,
+  kReleaseUnknown,
+  kReleaseRunNotExecuted,
+  kReleaseAttempt,
+  kUndo,
+  kLapse,
+  kForceRelease,
+  kResolveSucceeded,
+  kResolveNotExecuted,
+  kDelete,
+  // Not the machine's: a caller acts, time passes, the server starts again.
+  kAct,
+  kTick,
+  kCrash,
+};
+
+struct Move {
+  Action action = Action::kTick;
+  int attempt = 0;
+  v1::AcquireLockRequest::OnLapse on_lapse = v1::AcquireLockRequest::IN_DOUBT;
+  std::uint64_t token = 0;
+};
+
+std::string Print(const Move& move);
+
+// The machine as the search drives it. A test overrides Apply to seed a wrong rule.
+class Machine {
+ public:
+  virtual ~Machine() = default;
+  // `mode` is what the caller is told where the answer is a grant.
+  virtual Step Apply(KeyState& key, const Move& move, const Context& context,
+                     std::optional<v1::Grant::Mode>* mode);
+};
+
+struct Scope {
+  int tokens = 3;                // grants ever made
+  bool check_invariants = true;  // otherwise only the ghosts complain
+};
+
+struct Report {
+  std::size_t states = 0;
+  std::size_t transitions = 0;
+  int depth = 0;          // moves to the farthest state
+  std::string violation;  // the invariant's name; empty: none is broken
+  std::string sentence;
+  std::vector<std::string> trace;  // the fewest moves that break it
+};
+
+Report Explore(Machine& machine, const Scope& scope);
+
+}  // namespace latchkey::exhaustive
