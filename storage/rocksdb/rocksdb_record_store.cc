@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "storage/record_codec.h"
+#include "storage/rocksdb/log_check.h"
 #include "storage/rocksdb/merged_scan.h"
 #include "storage/rocksdb/retention_filter.h"
 #include "storage/rocksdb/store_options.h"
@@ -63,7 +64,11 @@ absl::StatusOr<std::unique_ptr<RocksDbRecordStore>> RocksDbRecordStore::Open(
   if (!directory.ok()) return directory.status();
 
   std::unique_ptr<RocksDbRecordStore> store(new RocksDbRecordStore(*std::move(directory), options));
-  absl::Status opened = store->OpenDatabase(options);
+  absl::Status opened;
+  if (!store->directory_.is_new()) {
+    opened = CheckLogs(*options.environment->GetFileSystem(), store->directory_.database());
+  }
+  if (opened.ok()) opened = store->OpenDatabase(options);
   if (opened.ok()) opened = store->OpenTokens(options.token_block_size);
   if (opened.ok() && store->directory_.is_new()) opened = store->directory_.FinishCreation();
   if (!opened.ok()) return opened;

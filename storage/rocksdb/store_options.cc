@@ -26,9 +26,10 @@ rocksdb::BlockBasedTableOptions MakeTableOptions(const std::shared_ptr<rocksdb::
 
 rocksdb::DBOptions MakeDatabaseOptions(std::size_t write_buffer_bytes) {
   rocksdb::DBOptions options;
-  // Every write is one synced append to the log, and the log's unsynced tail is at most one append,
-  // never acknowledged. Recovery stops at the first record that is damaged, so that what it shows
-  // is a prefix.
+  // A power failure may leave any pages of the last record of the log, which was not acknowledged,
+  // and not those before them; kTolerateCorruptedTailRecords then refuses to open. This one takes
+  // what is before the first damage, which is a prefix; that the damage is in the last record,
+  // LogCheck has made sure of.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   // A step may touch both families: they are flushed together or not at all.
   options.atomic_flush = true;
