@@ -75,6 +75,11 @@ void Retention::RaiseHorizons(storage::v1::StoreState& state) const {
   };
   for (const auto& [name, settings] : namespaces_.named()) raise(name, settings);
   raise(kOthers, namespaces_.others());
+  // One that had settings of its own is one of the others now, also if it gets new ones later.
+  const std::int64_t others = HorizonIn(state, kOthers);
+  for (auto& [name, horizon] : horizons) {
+    if (!namespaces_.IsNamed(name)) horizon = std::max(horizon, others);
+  }
 }
 
 Now Retention::At(MonotonicTime monotonic) const {
