@@ -68,8 +68,8 @@ class Partition {
 
   // Decides all of `work` and whatever has fallen due, commits, answers. May be called with no
   // work. To be called at least every 100 ms: a longer gap counts as a stall. `more_queued`: more
-  // work had come before this was begun, and the next batch brings it. Leases that nobody asks about
-  // run out only after that: a renewal may be among it (rule 11).
+  // work had come before this was begun, and the next batch brings it. Leases that nobody asks
+  // about run out only after that: a renewal may be among it (rule 11).
   void Process(std::span<Work> work, bool more_queued = false);
 
   // Whether Process has something to do at once, although no new work has come.

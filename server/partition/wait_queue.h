@@ -29,8 +29,8 @@ class WaitQueue {
   void AddAcquire(Waiter waiter);
   void AddCheck(Waiter waiter);
 
-  // An AcquireLock call of this attempt that waits, if any; with `holder_id`, the one that has that,
-  // too. There is never more than one of each.
+  // An AcquireLock call of this attempt that waits, if any; with `holder_id`, the one that has
+  // that, too. There is never more than one of each.
   const Call* FindAttempt(std::string_view attempt_id) const;
   const Waiter* FindAttempt(std::string_view attempt_id, std::string_view holder_id) const;
   // Puts a retry in the place of the call it repeats.
