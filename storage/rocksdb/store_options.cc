@@ -48,6 +48,7 @@ rocksdb::DBOptions MakeDatabaseOptions(std::size_t write_buffer_bytes) {
   options.skip_stats_update_on_db_open = true;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
+  options.db_host_id.clear();  // what a table needs not say
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.keep_log_file_num = 5;
   options.max_log_file_size = std::size_t{16} << 20;
