@@ -153,6 +153,7 @@ void Partition::Run(Call& call) {
     AnswerLater(call, RecordCorrupt());
     return;
   }
+  LapseIfDue(entry, call.arrived);  // which may grant the key to a waiter
   if (entry.deferred || MustWaitForToken(entry, call)) {
     entry.deferred = true;
     backlog_.emplace_back(&call);
@@ -164,7 +165,6 @@ void Partition::Run(Call& call) {
     AnswerLater(call, Cancelled());
     return;
   }
-  LapseIfDue(entry, call.arrived);
   if (const auto* release = std::get_if<ReleaseExchange>(&call.operation);
       release != nullptr && release->request->fencing_token() == 0) {
     EndWaitOfAttempt(entry, release->request->attempt_id());

@@ -1,9 +1,8 @@
 // A batch: its commands see each other, one commit makes them durable, and only then is anybody
 // answered; and what becomes of everybody when that commit fails.
+#include "tests/partition/partition_harness.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "tests/partition/partition_harness.h"
 
 namespace latchkey {
 namespace {
@@ -128,6 +127,24 @@ TEST(BatchTest, CallsThatMayNameThePendingTokenWaitForTheNextBatch) {
   EXPECT_FALSE(harness.partition().HasBacklog());
 }
 
+// The lapse that a call finds may grant the key to a waiter, whose token is then pending, too.
+TEST(BatchTest, CallThatFindsALapseWaitsForTheTokenOfTheNextHolder) {
+  PartitionHarness harness;
+  harness.Hold(Mutexed(Acquire("k", "a", 300ms)));
+  auto& waiter = harness.Do(Await("k", "b"));
+  harness.clock.Advance(300ms);
+  auto& give_up = harness.Submit(GiveUp("k", "b"));
+  auto& get = harness.Submit(Get("k"));
+  harness.RunOneBatch();
+  EXPECT_EQ(waiter.token(), 2);
+  EXPECT_FALSE(give_up.finished());
+  EXPECT_FALSE(get.finished());
+  harness.Run();
+  EXPECT_EQ(give_up.response().state(), State::ABSENT);
+  EXPECT_EQ(get.response().record().state(), State::ABSENT);
+  EXPECT_EQ(harness.StoredState("k"), State::ABSENT);
+}
+
 TEST(BatchTest, OrderOnOneKeyIsKeptBehindADeferredCall) {
   PartitionHarness harness;
   harness.Submit(Acquire("k", "a"));
@@ -182,9 +199,8 @@ TEST_P(FailingCommitTest, FailsTheBatchAndEveryWaiter) {
   auto& read = harness.Submit(Check("k"));
   harness.Run();
   EXPECT_TRUE(harness.failed());
-  for (const RememberingCall* call :
-       std::initializer_list<RememberingCall*>{&waiting, &checking, &record, &grant, &deferred,
-                                               &read}) {
+  for (const RememberingCall* call : std::initializer_list<RememberingCall*>{
+           &waiting, &checking, &record, &grant, &deferred, &read}) {
     EXPECT_TRUE(call->finished());
     EXPECT_EQ(call->reason(), R::STORAGE_UNAVAILABLE);
   }
@@ -300,8 +316,8 @@ TEST(RefusalTest, CorruptRecordConcernsOnlyItsKey) {
   auto& get = harness.Submit(Get("bad"));
   auto& good = harness.Submit(Acquire("good", "a"));
   harness.Run();
-  for (const RememberingCall* call : std::initializer_list<RememberingCall*>{
-           &acquire, &await, &check, &record, &give_up, &get}) {
+  for (const RememberingCall* call :
+       std::initializer_list<RememberingCall*>{&acquire, &await, &check, &record, &give_up, &get}) {
     EXPECT_EQ(call->reason(), R::RECORD_CORRUPT);
   }
   EXPECT_TRUE(good.granted());

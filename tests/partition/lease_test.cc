@@ -1,10 +1,9 @@
 // Leases on the monotonic clock: when they end, and when they must not.
 #include <algorithm>
 
+#include "tests/partition/partition_harness.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "tests/partition/partition_harness.h"
 
 namespace latchkey {
 namespace {

@@ -74,8 +74,8 @@ class PartitionHarness {
   // Lets time pass with a batch every 100 ms, as a partition's thread would.
   void Pass(Duration time);
 
-  // A crash, or a stop: a new partition over the same store, which takes up what is held. Calls that
-  // are not finished are never heard of again.
+  // A crash, or a stop: a new partition over the same store, which takes up what is held. Calls
+  // that are not finished are never heard of again.
   void Restart();
   // The same without serving yet.
   void RestartWithoutServing();

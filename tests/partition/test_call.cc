@@ -24,8 +24,7 @@ v1::AcquireLockRequest Acquire(const std::string& key, const std::string& attemp
   return request;
 }
 
-v1::AcquireLockRequest Await(const std::string& key, const std::string& attempt_id,
-                             Duration wait) {
+v1::AcquireLockRequest Await(const std::string& key, const std::string& attempt_id, Duration wait) {
   v1::AcquireLockRequest request = Acquire(key, attempt_id);
   SetProto(wait, request.mutable_wait_timeout());
   return request;

@@ -1,8 +1,7 @@
 // A grant whose reply could not be sent is taken back at once, unless somebody knows of it.
+#include "tests/partition/partition_harness.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "tests/partition/partition_harness.h"
 
 namespace latchkey {
 namespace {

@@ -1,10 +1,9 @@
 // How a wait ends without the lock: by time, by completion, by a fingerprint, by a limit.
 #include <vector>
 
+#include "tests/partition/partition_harness.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "tests/partition/partition_harness.h"
 
 namespace latchkey {
 namespace {

@@ -1,10 +1,10 @@
-// Waiting for a key: first in, first out, one wake-up per release, in the commit that frees the key.
+// Waiting for a key: first in, first out, one wake-up per release, in the commit that frees the
+// key.
 #include <vector>
 
+#include "tests/partition/partition_harness.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "tests/partition/partition_harness.h"
 
 namespace latchkey {
 namespace {
