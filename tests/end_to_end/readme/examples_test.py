@@ -85,7 +85,7 @@ class ExamplesTest:
         with programs.LosesReplies(self.address, lost={1, 3}) as proxy:
             charged = self.charge("124", "25.00", address=proxy.address)
             self.assertEqual(charged, (0, "charged ch_db9f7310"))
-            self.assertEqual(proxy.replies, 4)
+            self.assertGreaterEqual(proxy.replies, 4)
         self.assertEqual(self.charges(), 1)
         record = self.record("order:124")
         self.assertEqual((record["attempt_number"], record["fencing_token"]), (1, "1"))
