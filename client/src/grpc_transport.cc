@@ -1,5 +1,6 @@
 #include "grpc_transport.h"
 
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -28,6 +29,7 @@ class Calls {
     calls_.insert(call);
     return true;
   }
+  // `call` may be gone already.
   void Remove(grpc::ClientContext* call) {
     MutexLock lock(mutex_);
     calls_.erase(call);
@@ -56,7 +58,8 @@ class Calls {
 // Everything a call needs until its callback has run.
 template <typename Request, typename Response>
 struct Call {
-  grpc::ClientContext context;
+  // Owns a share of the channel.
+  std::optional<grpc::ClientContext> context{std::in_place};
   Request request;
   Response response;
   Done<Response> done;
@@ -122,21 +125,29 @@ class GrpcTransport final : public Transport {
   void Start(Method<Request, Response> method, Request request, std::chrono::nanoseconds timeout,
              Done<Response> done) {
     auto call = std::make_shared<Call<Request, Response>>();
-    if (!calls_->Add(&call->context)) {
+    grpc::ClientContext* const context = &*call->context;
+    if (!calls_->Add(context)) {
       return done({grpc::StatusCode::CANCELLED, "the client is closed", ""}, Response());
     }
     call->request = std::move(request);
     call->done = std::move(done);
-    call->context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                            gpr_time_from_nanos(timeout.count(), GPR_TIMESPAN)));
-    (stub_->async()->*method)(
-        &call->context, &call->request, &call->response,
-        [call, calls = calls_](const grpc::Status& status) {
-          const Done<Response> finish = std::move(call->done);
-          finish({status.error_code(), status.error_message(), status.error_details()},
-                 std::move(call->response));
-          calls->Remove(&call->context);
-        });
+    context->set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                       gpr_time_from_nanos(timeout.count(), GPR_TIMESPAN)));
+    (stub_->async()->*method)(context, &call->request, &call->response,
+                              [call, context, calls = calls_](const grpc::Status& status) {
+                                Finish(*call, status);
+                                calls->Remove(context);
+                              });
+  }
+
+  // Lets go of all that may own the channel, too: gRPC aborts when its last owner is one of its own
+  // threads, so Shutdown waits for this.
+  template <typename Request, typename Response>
+  static void Finish(Call<Request, Response>& call, const grpc::Status& status) {
+    const Done<Response> done = std::exchange(call.done, nullptr);
+    done({status.error_code(), status.error_message(), status.error_details()},
+         std::move(call.response));
+    call.context.reset();
   }
 
   const std::unique_ptr<v1::CoordinationService::Stub> stub_;

@@ -1,7 +1,7 @@
 #include "latchkeyd_process.h"
 
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,8 +9,6 @@
 #include <cstdio>
 #include <stdexcept>
 #include <utility>
-
-extern char** environ;  // NOLINT(*-naming)
 
 namespace latchkey {
 
@@ -21,19 +19,22 @@ LatchkeydProcess::~LatchkeydProcess() { Kill(); }
 void LatchkeydProcess::Start() {
   int output[2];
   if (pipe(output) != 0) throw std::runtime_error("no pipe");
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
-  posix_spawn_file_actions_addclose(&actions, output[0]);
-  posix_spawn_file_actions_addclose(&actions, output[1]);
   std::array<std::string, 4> words = {LATCHKEYD, "--store=" + store_,
                                       "--listen-address=" + address_, "--log-level=warn"};
   std::array<char*, 5> command = {words[0].data(), words[1].data(), words[2].data(),
                                   words[3].data(), nullptr};
-  const int failed = posix_spawn(&pid_, LATCHKEYD, &actions, nullptr, command.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
+  pid_ = fork();
+  if (pid_ < 0) throw std::runtime_error("cannot fork");
+  if (pid_ == 0) {
+    // Only what is safe in the child of a process with threads.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(output[1], STDOUT_FILENO);
+    close(output[0]);
+    close(output[1]);
+    execv(command[0], command.data());
+    _exit(127);
+  }
   close(output[1]);
-  if (failed != 0) throw std::runtime_error("cannot start " LATCHKEYD);
   FILE* lines = fdopen(output[0], "r");
   std::array<char, 256> host = {};
   const bool serving = std::fscanf(lines, "latchkeyd is serving on %255s", host.data()) == 1;

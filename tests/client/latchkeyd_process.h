@@ -7,6 +7,7 @@
 
 namespace latchkey {
 
+// Belongs to one thread: it dies with the thread that started it, whatever that dies of.
 class LatchkeydProcess {
  public:
   // `store` as in --store. Starts serving on a free port; throws std::runtime_error when it can't.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <latch>
 #include <string>
 #include <thread>
 
@@ -161,6 +162,19 @@ TEST_F(MemoryLatchkeydTest, IssuesKeysAndRefusesBadOnes) {
   EXPECT_EQ(payments_, 1);
 }
 
+// Each leaves a renewal or a release under way: its callback must not be the last owner of the
+// channel.
+TEST_F(MemoryLatchkeydTest, ClientsComeAndGo) {
+  client_ = Client::Connect("127.0.0.1:1");
+  for (int i = 0; i < 300; ++i) {
+    Client client = Client::Connect(latchkeyd_.address());
+    const std::string key = "order:" + std::to_string(i);
+    AcquireAnswer acquired = client.AcquireLock(key, {.lease_duration = milliseconds(100)});
+    ASSERT_TRUE(std::holds_alternative<Lease>(acquired));
+    if (i % 2 == 0) (void)std::get<Lease>(acquired).Record(Succeeded({}));
+  }
+}
+
 TEST_F(MemoryLatchkeydTest, FrozenServer_NothingRunsAndEverythingEnds) {
   AcquireAnswer held = client_.AcquireLock("order:1");
   ASSERT_TRUE(std::holds_alternative<Lease>(held));
@@ -197,13 +211,21 @@ TEST_F(LatchkeydTest, ServerKilledWhileTheWorkRuns_IsRecordedWhenItIsBack) {
   const TemporaryDirectory directory;
   LatchkeydProcess latchkeyd("rocksdb:" + directory.path() + "/store");
   Client client = Client::Connect(latchkeyd.address());
-  std::thread restart;
-  const RunResult run = client.RunOnce("order:1", {}, [&](Attempt&) {
-    latchkeyd.Kill();
-    restart = std::thread([&] { latchkeyd.Start(); });
-    return Succeeded({.provider_reference = "pay_1"});
+  std::latch begun(1);
+  std::latch killed(1);
+  RunResult run;
+  std::thread worker([&] {
+    run = client.RunOnce("order:1", {}, [&](Attempt&) {
+      begun.count_down();
+      killed.wait();
+      return Succeeded({.provider_reference = "pay_1"});
+    });
   });
-  restart.join();
+  begun.wait();
+  latchkeyd.Kill();
+  killed.count_down();
+  latchkeyd.Start();
+  worker.join();
   EXPECT_EQ(run.status, Status::kSucceeded);
   EXPECT_EQ(client.CheckResult("order:1")->result->provider_reference, "pay_1");
 }
