@@ -31,6 +31,9 @@ class ChildProcess {
   // True until it has closed its stdout, which is when it ends, and all of that was taken.
   bool live() const { return output_ >= 0; }
 
+  // -1 once it was reaped.
+  pid_t pid() const { return pid_; }
+
   // Asks it to end (SIGTERM), waits for that, kills it when it takes longer than `patience`.
   // Answers its exit code; 128 + the signal where one ended it.
   int Stop(std::chrono::milliseconds patience);

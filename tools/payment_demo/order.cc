@@ -62,12 +62,14 @@ std::optional<std::int64_t> ParseAmount(std::string_view text, std::size_t decim
     if (text.size() < decimals + 2 || text[text.size() - decimals - 1] != '.') return std::nullopt;
     digits.erase(text.size() - decimals - 1, 1);
   }
-  if (!std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; }))
+  if (!std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; })) {
     return std::nullopt;
+  }
   std::int64_t amount = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), amount);
-  if (error != std::errc() || end != digits.data() + digits.size() || amount == 0)
+  if (error != std::errc() || end != digits.data() + digits.size() || amount == 0) {
     return std::nullopt;
+  }
   return amount;
 }
 
@@ -102,8 +104,9 @@ absl::StatusOr<Order> ParseRow(std::string_view line) {
     return absl::InvalidArgumentError("customer is empty or has control characters");
   }
   const auto decimals = Decimals(currency);
-  if (!decimals)
+  if (!decimals) {
     return absl::InvalidArgumentError("currency \"" + currency + "\" is not known here");
+  }
   const auto amount_minor = ParseAmount(amount, *decimals);
   if (!amount_minor) {
     return absl::InvalidArgumentError("amount \"" + amount + "\" must be above 0 and have " +
@@ -127,8 +130,9 @@ absl::StatusOr<std::vector<Order>> ReadOrders(std::istream& csv, std::string_vie
                                         "\"");
     }
     auto order = ParseRow(line);
-    if (!order.ok())
+    if (!order.ok()) {
       return absl::InvalidArgumentError(where + std::string(order.status().message()));
+    }
     orders.push_back(*std::move(order));
   }
   if (orders.empty()) return absl::InvalidArgumentError(std::string(file) + ": no orders");

@@ -54,6 +54,9 @@ grpc::Status LedgerFailed(const absl::Status& status) {
   return grpc::Status(grpc::StatusCode::INTERNAL, std::string(status.message()));
 }
 
+// What a caller sees when a call breaks off; it cannot tell on which way.
+grpc::Status Lost() { return {grpc::StatusCode::UNAVAILABLE, "connection lost"}; }
+
 // Keeps the caller waiting until it gives up or the server goes down.
 void LeaveUnanswered(const grpc::ServerContext& context) {
   while (!context.IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -68,15 +71,14 @@ grpc::Status PaymentProvider::CreatePayment(grpc::ServerContext* context,
                                             const v1::CreatePaymentRequest* request,
                                             v1::CreatePaymentResponse* response) {
   if (const auto valid = Validate(*request); !valid.ok()) return valid;
-  const grpc::Status lost(grpc::StatusCode::UNAVAILABLE, "connection lost");
   const Fate fate = NextFate(request->order_id());
   std::this_thread::sleep_for(fate.latency);
-  if (fate.mishap == Mishap::kRequestLost) return lost;
+  if (fate.mishap == Mishap::kRequestLost) return Lost();
   // A caller that has given up meanwhile is charged all the same: real providers do not look back
   // either.
   const auto settled = Settle(*request, response);
   if (fate.mishap == Mishap::kNoReply) LeaveUnanswered(*context);
-  return fate.mishap == Mishap::kNone ? settled : lost;
+  return fate.mishap == Mishap::kNone ? settled : Lost();
 }
 
 grpc::Status PaymentProvider::FindPayments(grpc::ServerContext*,

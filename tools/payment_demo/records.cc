@@ -20,8 +20,9 @@ absl::StatusOr<std::vector<latchkey::v1::Record>> ListRecords(const std::string&
     context.set_wait_for_ready(true);
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
     const grpc::Status status = admin->ListRecords(&context, request, &page);
-    if (!status.ok())
+    if (!status.ok()) {
       return absl::UnavailableError("cannot list Latchkey's records: " + status.error_message());
+    }
     for (auto& record : *page.mutable_records()) records.push_back(std::move(record));
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());

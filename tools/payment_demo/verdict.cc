@@ -5,6 +5,7 @@
 #include <set>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "tools/payment_demo/receipt.h"
 
 namespace latchkey::demo {
@@ -72,8 +73,9 @@ Check EveryOrderIsAccountedFor(const Verdict& verdict, const Books& books) {
                                ", not " + std::to_string(verdict.orders));
   }
   for (const auto& [key, record] : books.records) {
-    if (!books.keys.contains(key))
+    if (!books.keys.contains(key)) {
       check.violations.push_back("record " + key + " belongs to no order");
+    }
   }
   return check;
 }
@@ -104,10 +106,11 @@ Check EverySuccessIsInTheLedger(const Evidence& evidence, const Books& books) {
     if (!HasOutcome(record, Result::SUCCEEDED)) continue;
     const std::string& reference = record.result().provider_reference();
     std::string wrong = WrongSuccess(record, books);
-    if (wrong.empty() && !claimed.insert(reference).second)
+    if (wrong.empty() && !claimed.insert(reference).second) {
       wrong = "another record has the same reference";
-    if (!wrong.empty())
-      check.violations.push_back(record.key() + " records " + reference + ": " + wrong);
+    }
+    if (wrong.empty()) continue;
+    check.violations.push_back(absl::StrCat(record.key(), " records ", reference, ": ", wrong));
   }
   return check;
 }
