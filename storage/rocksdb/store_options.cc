@@ -31,6 +31,8 @@ rocksdb::DBOptions MakeDatabaseOptions(std::size_t write_buffer_bytes) {
   // what is before the first damage, which is a prefix; that the damage is in the last record,
   // LogCheck has made sure of.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  // What a recovery shows is in synced tables first: the log it was read from may not be synced.
+  options.avoid_flush_during_recovery = false;
   // A step may touch both families: they are flushed together or not at all.
   options.atomic_flush = true;
   options.max_total_wal_size = 4 * write_buffer_bytes;
