@@ -15,7 +15,7 @@ namespace latchkey::demo {
 class TestProvider {
  public:
   // The n-th call about an order meets the n-th fate; calls after the last are answered at once.
-  explicit TestProvider(PaymentProvider::Keys keys, std::vector<Fate> fates = {})
+  explicit TestProvider(PaymentProvider::Keys keys, const std::vector<Fate>& fates = {})
       : service_(*Ledger::Open(LedgerFile()), keys, [fates](std::string_view, int call) {
           const auto index = static_cast<std::size_t>(call - 1);
           return index < fates.size() ? fates[index] : Fate{};
