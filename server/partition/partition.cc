@@ -4,11 +4,12 @@
 
 #include "latchkey/v1/admin.pb.h"
 #include "latchkey/v1/coordination.pb.h"
+#include "server/machine/namespaces.h"
 #include "server/machine/proto_time.h"
+#include "server/partition/checked_decide.h"
 #include "server/partition/entry.h"
 #include "server/partition/fail_stop.h"
 #include "server/partition/live_counts.h"
-#include "server/partition/namespaces.h"
 #include "server/partition/refusals.h"
 #include "server/retention/retention.h"
 
@@ -184,7 +185,7 @@ Step Partition::DecideCall(Entry& entry, Call& call) {
   const Context context = ContextFor(entry, call);
   return std::visit(
       [&](auto& exchange) {
-        return Decide(entry.state, *exchange.request, context, exchange.response);
+        return CheckedDecide(entry.state, *exchange.request, context, exchange.response);
       },
       call.operation);
 }
@@ -343,8 +344,11 @@ Partition::Answer& Partition::AnswerLater(Call& call, std::optional<Refusal> ref
 
 void Partition::SendAnswers() {
   const MonotonicTime now = environment_.clock->Monotonic();
+  std::vector<Work> deferred = std::exchange(backlog_, {});
   for (Answer& answer : answers_) Send(answer, now);
   answers_.clear();
+  // After the grants to take back, so that none of them is repeated to a retry first.
+  backlog_.insert(backlog_.end(), deferred.begin(), deferred.end());
 }
 
 void Partition::Send(Answer& answer, MonotonicTime now) {

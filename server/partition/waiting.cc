@@ -3,6 +3,7 @@
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/proto_time.h"
 #include "server/machine/refusals.h"
+#include "server/partition/checked_decide.h"
 #include "server/partition/entry.h"
 #include "server/partition/partition.h"
 #include "server/partition/refusals.h"
@@ -96,13 +97,14 @@ void Partition::AnswerTimedOut(Entry& entry, Call& call) {
   Step step;
   if (const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation)) {
     acquire->response->Clear();
-    step = Decide(entry.state, *acquire->request, ContextFor(entry, call), acquire->response);
+    step =
+        CheckedDecide(entry.state, *acquire->request, ContextFor(entry, call), acquire->response);
     auto* contention = acquire->response->mutable_contention();
     contention->set_queue_position(static_cast<std::uint32_t>(position));
   } else {
     const auto& check = std::get<CheckResultExchange>(call.operation);
     check.response->Clear();
-    step = Decide(entry.state, *check.request, ContextFor(entry, call), check.response);
+    step = CheckedDecide(entry.state, *check.request, ContextFor(entry, call), check.response);
   }
   AnswerLater(call, std::move(step.refusal));
 }
@@ -157,7 +159,8 @@ void Partition::GrantToFirstWaiter(Entry& entry) {
     auto& exchange = std::get<AcquireLockExchange>(call.operation);
     exchange.response->Clear();
     const State::State before = entry.state_now();
-    Step step = Decide(entry.state, *exchange.request, ContextFor(entry, call), exchange.response);
+    Step step =
+        CheckedDecide(entry.state, *exchange.request, ContextFor(entry, call), exchange.response);
     if (step.wait && !step.refusal.has_value()) continue;
     const bool granted = step.granted;
     RemoveWaiter(entry, waiter);
@@ -173,7 +176,7 @@ void Partition::AnswerCompletedToAll(Entry& entry) {
   const Context context = ContextFor(entry);
   const auto answer_all = [&](std::list<Waiter>& waiters, auto request, auto response) {
     if (waiters.empty()) return;
-    const Step step = Decide(entry.state, request, context, response.get());
+    const Step step = CheckedDecide(entry.state, request, context, response.get());
     while (!waiters.empty()) {
       const Waiter waiter = waiters.front();
       RemoveWaiter(entry, waiter);

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "base/fake_clock.h"
+#include "server/machine/namespaces.h"
 #include "server/partition/fail_stop.h"
 #include "server/partition/live_counts.h"
-#include "server/partition/namespaces.h"
 #include "server/partition/partition.h"
 #include "server/retention/retention.h"
 #include "storage/faulty_record_store.h"

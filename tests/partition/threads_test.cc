@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "server/machine/namespaces.h"
 #include "server/partition/fail_stop.h"
 #include "server/partition/live_counts.h"
-#include "server/partition/namespaces.h"
 #include "server/partition/partitions.h"
 #include "server/retention/retention.h"
 #include "storage/faulty_record_store.h"

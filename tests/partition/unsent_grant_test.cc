@@ -111,6 +111,20 @@ TEST_F(UnsentGrantTest, IsTakenBackBeforeTheNextBatchIsDecided) {
   EXPECT_TRUE(again.contended());
 }
 
+// The retry had to wait for the next batch behind another call on the key.
+TEST_F(UnsentGrantTest, IsNotRepeatedToADeferredRetryAndThenTakenBack) {
+  const auto token = harness_.Hold(Acquire("k", "holder"));
+  auto& gone = harness_.Do(Await("k", "gone"));
+  auto& next = harness_.Do(Await("k", "next"));
+  GoesDuringTheCommit(gone);
+  harness_.Submit(Release("k", token));
+  harness_.Submit(Renew("k", token));
+  auto& retry = harness_.Submit(Acquire("k", "gone"));
+  harness_.Run();
+  EXPECT_TRUE(next.granted());
+  EXPECT_TRUE(retry.contended());
+}
+
 TEST_F(UnsentGrantTest, OnlyTheGrantThatIsMeantIsTakenBack) {
   const auto token = harness_.Hold(Acquire("k", "a"));
   harness_.Do(Release("k", token));
