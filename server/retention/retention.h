@@ -13,7 +13,7 @@
 #include "base/mutex.h"
 #include "latchkey/storage/v1/record.pb.h"
 #include "server/machine/record_machine.h"
-#include "server/partition/namespaces.h"
+#include "server/machine/namespaces.h"
 #include "server/retention/retention_clock.h"
 
 namespace latchkey::storage {

@@ -97,7 +97,8 @@ absl::Status Server::StartGrpc() {
                                  *this, *store_);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  // gRPC's own health service has no descriptor; naming ours links it, so that reflection can show it.
+  // gRPC's own health service has no descriptor; naming ours links it, so that reflection can show
+  // it.
   (void)grpc::health::v1::HealthCheckRequest::descriptor();
   grpc::ServerBuilder builder;
   // Otherwise a second server on the same port would start and share its connections.
@@ -119,8 +120,8 @@ absl::Status Server::Shutdown(Duration drain) {
   if (grpc_server_ != nullptr) SetHealth(*grpc_server_, false);
   if (partitions_ != nullptr) partitions_->EndAllWaits();
   if (grpc_server_ != nullptr) {
-    grpc_server_->Shutdown(std::chrono::system_clock::now() +
-                           std::chrono::duration_cast<std::chrono::microseconds>(drain));
+    grpc_server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                        gpr_time_from_nanos(drain.count(), GPR_TIMESPAN)));
   }
   if (services_ != nullptr) services_->lister.Stop();
   if (housekeeper_ != nullptr) housekeeper_->Stop();

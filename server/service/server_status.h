@@ -3,8 +3,8 @@
 
 #include "latchkey/v1/admin.pb.h"
 #include "server/machine/limits.h"
+#include "server/machine/namespaces.h"
 #include "server/partition/live_counts.h"
-#include "server/partition/namespaces.h"
 #include "server/retention/retention.h"
 
 namespace latchkey {

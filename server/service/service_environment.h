@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 #include "server/machine/limits.h"
+#include "server/machine/namespaces.h"
 #include "server/machine/request_checks.h"
-#include "server/partition/namespaces.h"
 #include "server/partition/partitions.h"
 #include "server/retention/retention.h"
 #include "server/service/reply_budget.h"

@@ -27,8 +27,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Call {
   // The references outlive the call, as gRPC makes the messages do.
   UnaryCall(const Request& request, Response* response, std::string key, Clock& clock,
             Partitions& partitions, ReplyBudget& reply_budget)
-      : Call(Exchange<Request, Response>{&request, response}, std::move(key),
-             clock.Monotonic(), request.ByteSizeLong()),
+      : Call(Exchange<Request, Response>{&request, response}, std::move(key), clock.Monotonic(),
+             request.ByteSizeLong()),
         response_(response),
         clock_(clock),
         partitions_(partitions),

@@ -22,7 +22,11 @@
 
 namespace latchkey {
 
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""min;
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""ns;
+using std::chrono_literals::operator""s;
 using State = v1::CheckResultResponse;
 
 // The machine's clocks, and as much ahead as a test asks for.

@@ -1,0 +1,98 @@
+// A server that cannot start says why in one line, exits with 2, and leaves nothing behind.
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "tests/end_to_end/process/program.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace latchkey {
+namespace {
+
+using testing::HasSubstr;
+
+// Expects one line that has these words, and exit code 2.
+void ExpectRefusal(const Ended& ended, const std::string& words) {
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_EQ(ended.standard_output, "");
+  EXPECT_EQ(std::count(ended.standard_error.begin(), ended.standard_error.end(), '\n'), 1)
+      << ended.standard_error;
+  EXPECT_THAT(ended.standard_error, HasSubstr(words));
+}
+
+std::string StoreIn(const TemporaryDirectory& directory) {
+  return "--store=rocksdb:" + (directory / "store").string();
+}
+
+TEST(BadStartTest, UnknownFlag) {
+  ExpectRefusal(RunLatchkeyd({"--lisen-address=127.0.0.1:1"}), "--lisen-address");
+}
+
+TEST(BadStartTest, BadValueOfAFlag) {
+  ExpectRefusal(RunLatchkeyd({"--partitions=none"}), "--partitions");
+  ExpectRefusal(RunLatchkeyd({"--key-retention=90 days"}), "--key-retention");
+  ExpectRefusal(RunLatchkeyd({"--store=postgresql:here"}), "--store");
+  ExpectRefusal(RunLatchkeyd({"--listen-address=nonsense"}), "nonsense");
+}
+
+TEST(BadStartTest, UnknownSettingInTheFileNamesTheLine) {
+  TemporaryDirectory directory;
+  std::ofstream(directory / "latchkey.toml") << "log_level = \"info\"\n\nlog_leve = \"debug\"\n";
+  ExpectRefusal(
+      RunLatchkeyd({"--config=" + (directory / "latchkey.toml").string(), StoreIn(directory)}),
+      "latchkey.toml:3: there is no setting \"log_leve\"");
+  EXPECT_FALSE(std::filesystem::exists(directory / "store"));
+}
+
+TEST(BadStartTest, MissingFile) {
+  ExpectRefusal(RunLatchkeyd({"--config=/nowhere/latchkey.toml"}), "/nowhere/latchkey.toml");
+}
+
+TEST(BadStartTest, PortInUseCreatesNothing) {
+  RunningLatchkeyd other({"--store=memory:"});
+  TemporaryDirectory directory;
+  ExpectRefusal(RunLatchkeyd({"--listen-address=" + other.address(), StoreIn(directory)}),
+                other.address());
+  EXPECT_FALSE(std::filesystem::exists(directory / "store"));
+}
+
+TEST(BadStartTest, DirectoryThatIsInUse) {
+  TemporaryDirectory directory;
+  RunningLatchkeyd first({StoreIn(directory)});
+  ExpectRefusal(RunLatchkeyd({"--listen-address=127.0.0.1:0", StoreIn(directory)}), "store");
+  EXPECT_TRUE(first.Acquire("order:1", "a1").has_value());
+}
+
+TEST(BadStartTest, DirectoryWithSomethingElseInIt) {
+  TemporaryDirectory directory;
+  std::filesystem::create_directory(directory / "store");
+  std::ofstream(directory / "store" / "thesis.txt") << "two years of work\n";
+  ExpectRefusal(RunLatchkeyd({"--listen-address=127.0.0.1:0", StoreIn(directory)}), "store");
+  const std::filesystem::directory_iterator files(directory / "store");
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
+
+TEST(BadStartTest, DirectoryThatCannotBeMade) {
+  // Root may write anywhere, so the obstacle is one that stops root, too.
+  TemporaryDirectory directory;
+  std::ofstream(directory / "file") << "";
+  ExpectRefusal(RunLatchkeyd({"--listen-address=127.0.0.1:0",
+                              "--store=rocksdb:" + (directory / "file" / "store").string()}),
+                "file");
+}
+
+TEST(BadStartTest, HelpAndVersionEndWell) {
+  const Ended help = RunLatchkeyd({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.standard_output, HasSubstr("--listen-address"));
+  const Ended version = RunLatchkeyd({"--version"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_THAT(version.standard_output, HasSubstr("latchkeyd "));
+}
+
+}  // namespace
+}  // namespace latchkey

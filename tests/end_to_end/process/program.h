@@ -1,0 +1,74 @@
+// Runs latchkeyd as an operator would: words on a command line, lines on its outputs, an exit code.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "latchkey/v1/admin.grpc.pb.h"
+#include "latchkey/v1/coordination.grpc.pb.h"
+#include "tools/payment_demo/child_process.h"
+#include <grpcpp/grpcpp.h>
+
+namespace latchkey {
+
+// Goes with the object.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+struct Ended {
+  int exit_code = 0;  // 128 + the signal where one ended it
+  std::string standard_output;
+  std::string standard_error;
+};
+
+// Runs latchkeyd until it ends by itself; kills it after half a minute.
+Ended RunLatchkeyd(const std::vector<std::string>& arguments);
+
+// A latchkeyd that serves.
+class RunningLatchkeyd {
+ public:
+  // Starts on a free port with these further arguments; the test fails if it does not serve.
+  explicit RunningLatchkeyd(std::vector<std::string> arguments);
+
+  v1::CoordinationService::Stub& coordination() { return *coordination_; }
+  v1::AdminService::Stub& admin() { return *admin_; }
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  const std::string& address() const { return address_; }
+
+  // SIGKILL.
+  void Kill();
+  // SIGTERM; what it came to.
+  int Terminate();
+  // Waits until it ends by itself; what it came to. Empty: it has not within the time.
+  std::optional<int> AwaitEnd(std::chrono::seconds patience);
+  std::string Log() const;
+
+  // Short forms. The token of a grant, or nothing; the status goes to `status` if given.
+  std::optional<std::uint64_t> Acquire(const std::string& key, const std::string& attempt_id,
+                                       grpc::Status* status = nullptr);
+  grpc::Status Record(const std::string& key, std::uint64_t token, const std::string& payload = "");
+  v1::CheckResultResponse Check(const std::string& key);
+
+ private:
+  TemporaryDirectory directory_;
+  demo::ChildProcess process_;
+  std::string address_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::CoordinationService::Stub> coordination_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
+};
+
+}  // namespace latchkey

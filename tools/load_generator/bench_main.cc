@@ -1,0 +1,54 @@
+// The load generator behind tools/bench.
+
+#include <cstdio>
+
+#include "tools/load_generator/benches.h"
+#include <CLI/CLI.hpp>
+
+int main(int argc, char** argv) {
+  using latchkey::bench::BenchOptions;
+  CLI::App app("latchkey_bench: measures Latchkey beside what it is made of", "tools/bench");
+  app.require_subcommand(1);
+  BenchOptions options;
+  double seconds = 10;
+  bool quick = false;
+  app.add_option("--latchkeyd", options.latchkeyd)->required();
+  app.add_option("--echo", options.echo)->required();
+  app.add_option("--output", options.output, "directory for JSON and scratch files");
+  app.add_option("--repetitions", options.repetitions, "median over so many");
+  app.add_option("--seconds", seconds, "measured in each repetition, after a warm-up");
+  app.add_option("--concurrency", options.concurrency, "flows in flight");
+  app.add_option("--records", options.completed_records, "completed records (restart)");
+  app.add_option("--leases", options.live_leases, "live leases (restart)");
+  app.add_option("--waiters", options.waiters, "waiting calls (waiters)");
+  app.add_flag("--quick", quick, "small numbers: shows that it works, measures nothing");
+  struct Bench {
+    const char* name;
+    const char* help;
+    absl::Status (*run)(const BenchOptions&);
+  };
+  constexpr Bench kBenches[] = {
+      {"unary", "durable AcquireLock beside an empty call", latchkey::bench::BenchUnary},
+      {"latency", "one flow at a time, beside echo and disk", latchkey::bench::BenchLatency},
+      {"restart", "after a kill under load, with many records", latchkey::bench::BenchRestart},
+      {"waiters", "many waiters on one key", latchkey::bench::BenchWaiters}};
+  for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();
+  CLI11_PARSE(app, argc, argv);
+  options.measure = std::chrono::milliseconds(static_cast<int>(seconds * 1000));
+  if (quick) {
+    options.repetitions = 1;
+    options.warm_up = std::chrono::milliseconds(200);
+    options.measure = std::chrono::milliseconds(1000);
+    options.completed_records = 2'000;
+    options.live_leases = 200;
+    options.waiters = 300;
+  }
+  for (const Bench& bench : kBenches) {
+    if (!app.got_subcommand(bench.name)) continue;
+    if (const auto done = bench.run(options); !done.ok()) {
+      std::fprintf(stderr, "tools/bench %s: %s\n", bench.name, std::string(done.message()).c_str());
+      return 1;
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,35 @@
+// The benchmarks that `tools/bench` offers, one function each. They print a table and write JSON,
+// and answer an error when something could not be measured.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace latchkey::bench {
+
+struct BenchOptions {
+  std::string latchkeyd;
+  std::string echo;
+  // Where JSON goes, and, below it, the scratch directories: the disk that is measured.
+  std::string output = "build/bench";
+  int repetitions = 3;
+  std::chrono::milliseconds warm_up{3000};
+  std::chrono::milliseconds measure{10'000};
+  int concurrency = 256;
+  std::uint64_t completed_records = 1'000'000;
+  int live_leases = 10'000;
+  int waiters = 10'000;
+};
+
+// Durable AcquireLock calls beside an empty call with the same API, sizes and channels.
+absl::Status BenchUnary(const BenchOptions& options);
+// One flow at a time, beside the echo's round trip and a synced append.
+absl::Status BenchLatency(const BenchOptions& options);
+// From exec to the first acknowledged AcquireLock, after SIGKILL under load with many records.
+absl::Status BenchRestart(const BenchOptions& options);
+// Many waiters on one key: memory for each, wake-ups and time for each hand-over.
+absl::Status BenchWaiters(const BenchOptions& options);
+
+}  // namespace latchkey::bench
