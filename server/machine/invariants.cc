@@ -26,6 +26,7 @@ struct Transition {
   const Record& after;
   State::State from;
   State::State to;
+  bool changed;  // the stored record
 
   bool live_before() const { return from == State::HELD || from == State::IN_DOUBT; }
   bool live_after() const { return to == State::HELD || to == State::IN_DOUBT; }
@@ -41,10 +42,6 @@ struct Transition {
   // Nobody need write down that a record is forgotten: whoever looks again sees the same.
   bool only_forgotten() const {
     return before.state() == State::COMPLETED && from == State::ABSENT && to == State::ABSENT;
-  }
-  bool changed() const {
-    return key_before.record.has_value() != key_after.record.has_value() ||
-           before.SerializeAsString() != after.SerializeAsString();
   }
   bool unused() const { return from == State::HELD && !before.token_seen(); }
 };
@@ -177,7 +174,7 @@ const char* I1OneClaimant(const Transition& t) {
   if (t.step.granted && t.from == State::COMPLETED) return "a completed key was granted";
   const bool asks = t.what.kind == Kind::kAcquireLock || t.what.kind == Kind::kCheckResult ||
                     t.what.kind == Kind::kGetRecord;
-  if (asks && !t.step.granted && !t.only_forgotten() && t.changed()) {
+  if (asks && !t.step.granted && !t.only_forgotten() && t.changed) {
     return "a call that was granted nothing changed the record";
   }
   return nullptr;
@@ -208,13 +205,13 @@ const char* I3StaleChangesNothing(const Transition& t) {
     return nullptr;
   }
   if (t.what.kind == Kind::kUndoGrant) {
-    return Bytes(t.before) == Bytes(t.after) ? nullptr : "a grant was taken back by another token";
+    return t.changed ? "a grant was taken back by another token" : nullptr;
   }
   if (!t.step.refusal || t.step.refusal->reason != v1::Refusal::STALE_FENCING_TOKEN) {
     return "a token that is not the newest was not refused";
   }
-  const bool same = t.what.kind == Kind::kRecordResult ? SameButHeard(t.before, t.after)
-                                                       : Bytes(t.before) == Bytes(t.after);
+  const bool same =
+      !t.changed || (t.what.kind == Kind::kRecordResult && SameButHeard(t.before, t.after));
   return same ? nullptr : "a stale claimant changed the record";
 }
 
@@ -318,8 +315,8 @@ const char* I6NothingGoesEarly(const Transition& t) {
 
 const char* D1ChangesAreDurable(const Transition& t) {
   if (!t.decided() || (t.only_forgotten() && !t.step.durable)) return nullptr;
-  if (t.changed() && !t.step.durable) return "a change of the record need not be durable";
-  if (!t.changed() && t.step.durable) return "a write was asked for without a change";
+  if (t.changed && !t.step.durable) return "a change of the record need not be durable";
+  if (!t.changed && t.step.durable) return "a write was asked for without a change";
   return nullptr;
 }
 
@@ -376,15 +373,20 @@ std::optional<Invariants::Violation> Invariants::Check(const KeyState& before,
                                                        const Context& context,
                                                        const CommandSummary& what) {
   const Record& none = Record::default_instance();
+  const Record& record_before = before.record ? *before.record : none;
+  const Record& record_after = after.record ? *after.record : none;
+  const bool changed = before.record.has_value() != after.record.has_value() ||
+                       Bytes(record_before) != Bytes(record_after);
   const Transition transition{before,
                               after,
                               step,
                               context,
                               what,
-                              before.record ? *before.record : none,
-                              after.record ? *after.record : none,
+                              record_before,
+                              record_after,
                               VisibleState(before, context),
-                              VisibleState(after, context)};
+                              VisibleState(after, context),
+                              changed};
   for (const Rule& rule : kRules) {
     if (const char* sentence = rule.broken(transition)) return Violation{rule.name, sentence};
   }
