@@ -73,25 +73,33 @@ absl::Status SetLogLevel(const std::string& value, Settings& settings) {
 }
 
 // The settings that every namespace has; in the file they stand in [namespaces.NAME].
-using NamespaceSetter = std::function<absl::Status(const std::string&, NamespaceSettings&)>;
+struct NamespaceSetting {
+  const char* help;
+  std::function<absl::Status(const std::string&, NamespaceSettings&)> set;
+};
 
-const std::map<std::string, NamespaceSetter>& NamespaceSetters() {
+const std::map<std::string, NamespaceSetting>& NamespaceSettingsByName() {
   using N = NamespaceSettings;
-  static const std::map<std::string, NamespaceSetter> setters = {
+  static const std::map<std::string, NamespaceSetting> settings = {
       {"payload_retention",
-       [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.payload_retention); }},
+       {"how long a result's payload is kept [72h]",
+        [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.payload_retention); }}},
       {"key_retention",
-       [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.key_retention); }},
+       {"how long a completed key is remembered [90d]",
+        [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.key_retention); }}},
       {"downstream_key_ttl",
-       [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.downstream_key_ttl); }},
+       {"how long the provider deduplicates; 0: it does not [0]",
+        [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.downstream_key_ttl); }}},
       {"lease_duration_max",
-       [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.lease_duration_max); }},
+       {"longest lease, at most 15m [15m]",
+        [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.lease_duration_max); }}},
       {"live_records_max",
-       [](const std::string& v, N& n) {
-         return Assign(ParseNumber(v, 1, UINT64_MAX), n.live_records_max);
-       }},
+       {"most records that are held or in doubt [1000000]",
+        [](const std::string& v, N& n) {
+          return Assign(ParseNumber(v, 1, UINT64_MAX), n.live_records_max);
+        }}},
   };
-  return setters;
+  return settings;
 }
 
 // Namespaces are collected here, and built when all are known.
@@ -136,10 +144,10 @@ std::vector<Setting> MakeSettings(Draft& draft) {
       {"log_keys", "write keys into the log, not their hashes",
        [](const std::string& v, S& s) { return Assign(ParseBool(v), s.log_keys); }, true},
   };
-  for (const auto& [name, setter] : NamespaceSetters()) {
+  for (const auto& [name, setting] : NamespaceSettingsByName()) {
     all.push_back(
-        {name, "for all namespaces that the file does not name",
-         [&draft, set = setter](const std::string& v, S&) { return set(v, draft.others); }});
+        {name, std::string(setting.help) + "; of namespaces that the file does not name",
+         [&draft, set = setting.set](const std::string& v, S&) { return set(v, draft.others); }});
   }
   return all;
 }
@@ -187,18 +195,18 @@ absl::Status ReadNamespaces(const toml::node& node, const std::string& path, Dra
     }
     draft.named[name_space];
     for (const auto& [key, value] : *settings.as_table()) {
-      const auto setter = NamespaceSetters().find(std::string(key.str()));
-      if (setter == NamespaceSetters().end()) {
+      const auto setting = NamespaceSettingsByName().find(std::string(key.str()));
+      if (setting == NamespaceSettingsByName().end()) {
         return Wrong(LineOf(path, value),
                      "a namespace has no setting \"" + std::string(key.str()) + "\"");
       }
       auto text = TextOf(value);
       NamespaceSettings scratch;
-      auto set = text.ok() ? setter->second(*text, scratch) : text.status();
+      auto set = text.ok() ? setting->second.set(*text, scratch) : text.status();
       if (!set.ok()) {
-        return Wrong(LineOf(path, value), setter->first + ": " + std::string(set.message()));
+        return Wrong(LineOf(path, value), setting->first + ": " + std::string(set.message()));
       }
-      draft.named[name_space][setter->first] = *text;
+      draft.named[name_space][setting->first] = *text;
     }
   }
   return absl::OkStatus();
@@ -237,7 +245,7 @@ Namespaces BuildNamespaces(const Draft& draft) {
   NamespaceSettings others = draft.others;
   std::map<std::string, NamespaceSettings, std::less<>> named;
   const auto apply = [](const std::map<std::string, std::string>& values, NamespaceSettings& out) {
-    for (const auto& [key, value] : values) (void)NamespaceSetters().at(key)(value, out);
+    for (const auto& [key, value] : values) (void)NamespaceSettingsByName().at(key).set(value, out);
   };
   if (const auto all = draft.named.find(kOtherNamespaces); all != draft.named.end()) {
     apply(all->second, others);
@@ -287,11 +295,8 @@ absl::StatusOr<CommandLine> ReadSettings(int argc, const char* const* argv) {
   app.add_option("--config", config, "TOML file with settings and [namespaces.NAME] tables");
   std::map<std::string, std::string> flags;
   for (const Setting& setting : all) {
-    if (setting.is_switch) {
-      app.add_flag(FlagName(setting) + "{true}", flags[setting.name], setting.help);
-    } else {
-      app.add_option(FlagName(setting), flags[setting.name], setting.help);
-    }
+    auto* flag = app.add_option(FlagName(setting), flags[setting.name], setting.help);
+    if (setting.is_switch) flag->expected(0, 1)->type_name("[true|false]");
   }
   try {
     app.parse(argc, argv);
@@ -314,7 +319,8 @@ absl::StatusOr<CommandLine> ReadSettings(int argc, const char* const* argv) {
     const bool has_flag = app.count(FlagName(setting)) > 0;
     if (!has_flag && variable == nullptr) continue;
     const std::string where = has_flag ? FlagName(setting) : VariableName(setting);
-    const std::string value = has_flag ? flags[setting.name] : variable;
+    std::string value = has_flag ? flags[setting.name] : variable;
+    if (has_flag && setting.is_switch && value.empty()) value = "true";
     if (auto set = Apply(setting, value, where, draft); !set.ok()) return set;
   }
   draft.settings.server.store_name = draft.settings.store;

@@ -33,9 +33,10 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Answer {
  public:
-  Answer(T value) : content_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(*-explicit-*)
-  Answer(Error error)
-      : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(*-explicit-*)
+  // NOLINTBEGIN(google-explicit-constructor): so that a function can return either as it is.
+  Answer(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+  Answer(Error error) : content_(std::in_place_index<1>, std::move(error)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   bool ok() const { return content_.index() == 0; }
   const T& value() const { return std::get<0>(content_); }
