@@ -292,11 +292,15 @@ absl::Status RocksDbRecordStore::CloseDatabase() {
 void RocksDbRecordStore::AbandonDatabase() {
   // After a failed write RocksDB 7.8 may have lost count of its column families, and then aborts
   // when it is closed. The process ends soon; until then somebody must own what nobody destroys.
+  struct Abandoned {
+    rocksdb::DB* database;
+    rocksdb::ColumnFamilyHandle* families[3];
+    std::shared_ptr<rocksdb::Env> environment;
+  };
   static Mutex mutex;
-  static auto& abandoned =
-      *new std::vector<std::pair<rocksdb::DB*, std::shared_ptr<rocksdb::Env>>>();
+  static auto& abandoned = *new std::vector<Abandoned>();
   MutexLock lock(mutex);
-  abandoned.emplace_back(database_.release(), environment_);
+  abandoned.push_back({database_.release(), {meta_, live_, done_}, environment_});
 }
 
 }  // namespace latchkey::storage
