@@ -139,6 +139,18 @@ TEST_F(LeaseTest, AtSafeUntil_IsLostAndNeverHeldAgain) {
   EXPECT_EQ(transport_->renew.count(), 1u);
 }
 
+TEST_F(LeaseTest, AnAnswerAfterSafeUntil_RevivesNothingThoughNobodyLooked) {
+  const Lease lease = AcquireLease();
+  auto late = Renewed();
+  late.delay = seconds(4);
+  transport_->renew.Always(late);
+  runtime_->Freeze(seconds(28));
+  runtime_->Advance(seconds(5));
+  EXPECT_EQ(transport_->renew.count(), 1u);
+  EXPECT_EQ(lease.state(), LeaseState::kLost);
+  EXPECT_EQ(lease.state_reason(), "SAFE_UNTIL_REACHED");
+}
+
 TEST_F(LeaseTest, ServiceGoneForLessThanTheLease_LosesNothing) {
   const Lease lease = AcquireLease();
   transport_->renew.Always(Failing<v1::RenewLeaseResponse>({StatusCode::UNAVAILABLE, "gone", ""}));
