@@ -19,14 +19,12 @@ Refusal FingerprintMismatch() {
           {}};
 }
 
+// Does not tell the newest token: it is somebody else's.
 Refusal StaleFencingToken(std::uint64_t given, const storage::v1::Record& record) {
-  const std::string newest = std::to_string(record.fencing_token());
   return {R::STALE_FENCING_TOKEN,
-          "fencing token " + std::to_string(given) + " is not the key's newest, which is " +
-              newest + "; stop working on this key",
-          {{"fencing_token", std::to_string(given)},
-           {"newest_fencing_token", newest},
-           {"state", StateName(record.state())}},
+          "fencing token " + std::to_string(given) +
+              " is not the key's newest; stop working on this key",
+          {{"fencing_token", std::to_string(given)}, {"state", StateName(record.state())}},
           {}};
 }
 

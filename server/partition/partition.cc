@@ -57,7 +57,7 @@ Partition::Partition(const PartitionEnvironment& environment)
 
 Partition::~Partition() = default;
 
-void Partition::Adopt(std::string store_key, storage::Loaded loaded) {
+void Partition::Adopt(const std::string& store_key, storage::Loaded loaded) {
   Entry& entry = FindOrAdd(store_key);
   entry.state.record = std::move(loaded.record);
   entry.revision = loaded.revision;

@@ -61,7 +61,7 @@ class Partition {
   ~Partition();
 
   // Before the first Process: takes charge of a record that was HELD when the store was opened.
-  void Adopt(std::string store_key, storage::Loaded loaded);
+  void Adopt(const std::string& store_key, storage::Loaded loaded);
   // Now serving: every adopted lease gets the longest duration promised for it, from this moment
   // (rule 11).
   void BeginServing();

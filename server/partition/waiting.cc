@@ -174,7 +174,8 @@ void Partition::AnswerCompletedToAll(Entry& entry) {
   RefuseOtherFingerprints(entry);
   WaitQueue& queue = *entry.waiters;
   const Context context = ContextFor(entry);
-  const auto answer_all = [&](std::list<Waiter>& waiters, auto request, auto response) {
+  const auto answer_all = [&](std::list<Waiter>& waiters, const auto& request,
+                              const auto& response) {
     if (waiters.empty()) return;
     const Step step = CheckedDecide(entry.state, request, context, response.get());
     while (!waiters.empty()) {

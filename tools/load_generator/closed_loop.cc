@@ -134,8 +134,8 @@ std::vector<std::unique_ptr<v1::CoordinationService::Stub>> Connect(const LoadOp
 
 void WaitUntilOver(Run& run) {
   std::unique_lock lock(run.mutex);
-  while (run.running.load() > 0) {
-    run.ended.wait_for(lock, std::chrono::milliseconds(500));
+  const auto over = [&run] { return run.running.load() == 0; };
+  while (!run.ended.wait_for(lock, std::chrono::seconds(1), over)) {
     const auto left = std::chrono::duration<double>(run.measure_until - SteadyClock::now()).count();
     const std::string of =
         run.options.flows_max > 0

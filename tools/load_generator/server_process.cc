@@ -40,7 +40,9 @@ absl::StatusOr<ServerProcess> ServerProcess::Start(const std::vector<std::string
   return absl::UnavailableError(command[0] + " did not start; see " + log);
 }
 
-void ServerProcess::Kill() { process_ = demo::ChildProcess(std::move(process_)); }
+void ServerProcess::Kill() {
+  const demo::ChildProcess killed(std::move(process_));  // its destructor kills
+}
 
 std::uint64_t ServerProcess::ResidentBytes() const {
   std::ifstream statm("/proc/" + std::to_string(process_.pid()) + "/statm");
