@@ -166,6 +166,7 @@ absl::Status StoreDirectory::BeginCreation() {
   if (status.ok()) {
     status = file_system_->CreateDirIfMissing(database(), IOOptions(), nullptr);
   }
+  if (status.ok()) status = SyncDirectory(*file_system_, path_);
   if (!status.ok()) return WriteFailure(path_, status);
   return absl::OkStatus();
 }

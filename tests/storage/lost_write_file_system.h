@@ -53,7 +53,8 @@ class LostWriteFileSystem final : public rocksdb::FileSystemWrapper {
 
   // The machine lost its power: `random` says how much of what was not synced got to the disk all
   // the same. Of a file's tail it is a beginning, in a log at times with a hole; of changed
-  // directory entries the first so many.
+  // directory entries the first so many: RocksDB relies on a file system that keeps their order, as
+  // journals do.
   void LoseUnsynced(std::mt19937_64& random);
   // Only the process died: what was not synced is there for the next one, and may be lost later.
   void Revive();
