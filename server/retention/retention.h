@@ -12,8 +12,8 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "latchkey/storage/v1/record.pb.h"
-#include "server/machine/record_machine.h"
 #include "server/machine/namespaces.h"
+#include "server/machine/record_machine.h"
 #include "server/retention/retention_clock.h"
 
 namespace latchkey::storage {
