@@ -44,7 +44,10 @@ TEST_P(GoldenTest, OpensAndHasEverything) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, GoldenTest, ::testing::Values("v1"));
+INSTANTIATE_TEST_SUITE_P(Versions, GoldenTest, ::testing::Values("v1"),
+                         [](const ::testing::TestParamInfo<const char*>& version) {
+                           return std::string(version.param);
+                         });
 
 }  // namespace
 }  // namespace latchkey::storage
