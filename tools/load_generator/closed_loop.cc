@@ -122,7 +122,9 @@ class FlowLoop {
 
 std::vector<std::unique_ptr<v1::CoordinationService::Stub>> Connect(const LoadOptions& options) {
   std::vector<std::unique_ptr<v1::CoordinationService::Stub>> stubs;
-  for (int i = 0; i < std::min(kChannelsMax, options.concurrency); ++i) {
+  const int channels = std::min(kChannelsMax, options.concurrency);
+  stubs.reserve(static_cast<std::size_t>(channels));
+  for (int i = 0; i < channels; ++i) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -155,6 +157,7 @@ absl::StatusOr<Measurement> RunLoad(const LoadOptions& options) {
   run.measure_from = begin + options.warm_up;
   run.measure_until = run.measure_from + options.measure;
   std::vector<std::unique_ptr<FlowLoop>> loops;
+  loops.reserve(static_cast<std::size_t>(options.concurrency));
   run.running = options.concurrency;
   for (int i = 0; i < options.concurrency; ++i) {
     loops.push_back(
