@@ -127,6 +127,26 @@ class LostWriteFile final : public rocksdb::FSWritableFile {
   const std::shared_ptr<LostWriteFileSystem::File> file_;
 };
 
+// A file open for reading, which holds no descriptor: a store that failed is never closed, and a
+// test leaves thousands of those behind.
+class LostWriteReader final : public rocksdb::FSRandomAccessFile {
+ public:
+  LostWriteReader(rocksdb::FileSystem& files, std::string name)
+      : files_(files), name_(std::move(name)) {}
+
+  IOStatus Read(std::uint64_t offset, std::size_t size, const IOOptions& options,
+                rocksdb::Slice* result, char* scratch, IODebugContext* debug) const override {
+    std::unique_ptr<rocksdb::FSRandomAccessFile> file;
+    IOStatus status = files_.NewRandomAccessFile(name_, rocksdb::FileOptions(), &file, debug);
+    if (status.ok()) status = file->Read(offset, size, options, result, scratch, debug);
+    return status;
+  }
+
+ private:
+  rocksdb::FileSystem& files_;
+  const std::string name_;
+};
+
 // An open directory.
 class LostWriteDirectory final : public rocksdb::FSDirectory {
  public:
@@ -200,11 +220,13 @@ IOStatus LostWriteFileSystem::NewSequentialFile(const std::string& name,
 }
 
 IOStatus LostWriteFileSystem::NewRandomAccessFile(
-    const std::string& name, const rocksdb::FileOptions& options,
-    std::unique_ptr<rocksdb::FSRandomAccessFile>* file, IODebugContext* debug) {
+    const std::string& name, const rocksdb::FileOptions&,
+    std::unique_ptr<rocksdb::FSRandomAccessFile>* file, IODebugContext*) {
   MutexLock lock(mutex_);
   HandOver(name);
-  return target()->NewRandomAccessFile(name, options, file, debug);
+  if (!std::filesystem::exists(name)) return IOStatus::PathNotFound(name);
+  *file = std::make_unique<LostWriteReader>(*target(), name);
+  return IOStatus::OK();
 }
 
 IOStatus LostWriteFileSystem::GetFileSize(const std::string& name, const IOOptions& options,
