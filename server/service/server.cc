@@ -50,18 +50,17 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
     PartitionObserver& observer, std::function<void(const std::string& why)> on_failure) {
   std::unique_ptr<Server> server(
-      new Server(std::move(options), std::move(store), clock, observer, std::move(on_failure)));
+      new Server(std::move(options), std::move(store), clock, std::move(on_failure)));
   if (auto started = server->StartParts(observer); !started.ok()) return started;
   if (auto started = server->StartGrpc(); !started.ok()) return started;
   return server;
 }
 
 Server::Server(ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
-               PartitionObserver& observer, std::function<void(const std::string&)> on_failure)
+               std::function<void(const std::string&)> on_failure)
     : options_(std::move(options)),
       store_(std::move(store)),
       clock_(clock),
-      observer_(observer),
       fail_stop_(std::move(on_failure)),
       reply_budget_(options_.limits.reply_bytes_in_flight),
       started_at_(clock.Monotonic()) {}

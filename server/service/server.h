@@ -71,14 +71,13 @@ class Server {
  private:
   struct Services;
   Server(ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
-         PartitionObserver& observer, std::function<void(const std::string&)> on_failure);
+         std::function<void(const std::string&)> on_failure);
   absl::Status StartParts(PartitionObserver& observer);
   absl::Status StartGrpc();
 
   const ServerOptions options_;
   const std::unique_ptr<storage::RecordStore> store_;
   Clock& clock_;
-  PartitionObserver& observer_;
   FailStop fail_stop_;
   LiveCounts live_counts_;
   ReplyBudget reply_budget_;
