@@ -22,6 +22,13 @@ rocksdb::BlockBasedTableOptions MakeTableOptions(const std::shared_ptr<rocksdb::
   return table;
 }
 
+// Nor does it cost a search of what is not yet in a table: the lookups of new keys were a tenth of the
+// time of a store under load.
+void AddMemoryFilter(rocksdb::ColumnFamilyOptions& family) {
+  family.memtable_prefix_bloom_size_ratio = 0.05;
+  family.memtable_whole_key_filtering = true;
+}
+
 }  // namespace
 
 rocksdb::DBOptions MakeDatabaseOptions(std::size_t write_buffer_bytes) {
@@ -64,6 +71,7 @@ FamilyOptions MakeFamilyOptions(std::size_t write_buffer_bytes) {
 
   rocksdb::ColumnFamilyOptions& live = families.live;
   live.write_buffer_size = write_buffer_bytes;
+  AddMemoryFilter(live);
   live.compression = rocksdb::kNoCompression;
   // Most of what was written here is deleted again soon; compacted eagerly, so that a start does
   // not wade through what the deletions left.
@@ -75,6 +83,7 @@ FamilyOptions MakeFamilyOptions(std::size_t write_buffer_bytes) {
 
   rocksdb::ColumnFamilyOptions& done = families.done;
   done.write_buffer_size = write_buffer_bytes;
+  AddMemoryFilter(done);
   done.compression = rocksdb::kLZ4Compression;
   done.bottommost_compression = rocksdb::kZSTD;
   done.level_compaction_dynamic_level_bytes = true;
