@@ -192,8 +192,9 @@ void RandomRun::Violated(const std::string& what) {
 void RandomRun::Check() {
   InheritPlaces();
   // Tokens rise, so what was granted first is looked at first.
-  std::ranges::stable_sort(pending_, {}, [](const Pending& pending) {
-    return pending.acquire == nullptr ? 0 : pending.acquire->token();
+  std::ranges::sort(pending_, {}, [](const Pending& pending) {
+    const std::uint64_t token = pending.acquire == nullptr ? 0 : pending.acquire->token();
+    return std::pair(token, pending.call->serial);
   });
   for (Pending& pending : pending_) CheckAnswer(pending);
   if (harness_.failed()) return;
