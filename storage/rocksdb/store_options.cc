@@ -22,8 +22,8 @@ rocksdb::BlockBasedTableOptions MakeTableOptions(const std::shared_ptr<rocksdb::
   return table;
 }
 
-// Nor does it cost a search of what is not yet in a table: the lookups of new keys were a tenth of the
-// time of a store under load.
+// Nor does it cost a search of what is not yet in a table: the lookups of new keys were a tenth of
+// the time of a store under load.
 void AddMemoryFilter(rocksdb::ColumnFamilyOptions& family) {
   family.memtable_prefix_bloom_size_ratio = 0.05;
   family.memtable_whole_key_filtering = true;
