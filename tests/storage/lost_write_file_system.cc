@@ -57,11 +57,29 @@ class SleeplessClock final : public rocksdb::SystemClockWrapper {
   void SleepForMicroseconds(int) override { std::this_thread::yield(); }
 };
 
+// The files as one process sees them. A failed store is abandoned, not closed, and RocksDB's
+// threads go on for a while; what they would delete after the next process has begun is left alone,
+// because a real process would have taken them with it.
+class OneLife final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit OneLife(const std::shared_ptr<LostWriteFileSystem>& files)
+      : FileSystemWrapper(files), files_(*files), life_(files->life()) {}
+  const char* Name() const override { return "OneLife"; }
+  IOStatus DeleteFile(const std::string& name, const IOOptions& options,
+                      IODebugContext* debug) override {
+    return files_.DeleteFileIn(life_, name, options, debug);
+  }
+
+ private:
+  LostWriteFileSystem& files_;
+  const std::uint64_t life_;
+};
+
 class LostWriteEnvironment final : public rocksdb::EnvWrapper {
  public:
-  explicit LostWriteEnvironment(std::shared_ptr<LostWriteFileSystem> files)
+  explicit LostWriteEnvironment(const std::shared_ptr<OneLife>& files)
       : EnvWrapper(rocksdb::NewCompositeEnv(files)) {
-    file_system_ = std::move(files);
+    file_system_ = files;
     system_clock_ = std::make_shared<SleeplessClock>();
   }
   const char* Name() const override { return "LostWriteEnvironment"; }
@@ -282,10 +300,20 @@ IOStatus LostWriteFileSystem::CreateDirIfMissing(const std::string& name, const 
   return std::filesystem::is_directory(name) ? IOStatus::OK() : MakeDirectory(name);
 }
 
+std::uint64_t LostWriteFileSystem::life() const {
+  MutexLock lock(mutex_);
+  return life_;
+}
+
 IOStatus LostWriteFileSystem::DeleteFile(const std::string& name, const IOOptions& options,
                                          IODebugContext* debug) {
+  return DeleteFileIn(life(), name, options, debug);
+}
+
+IOStatus LostWriteFileSystem::DeleteFileIn(std::uint64_t life, const std::string& name,
+                                           const IOOptions& options, IODebugContext* debug) {
   MutexLock lock(mutex_);
-  if (crashed_) return IOStatus::IOError("the machine is down");
+  if (crashed_ || life != life_) return IOStatus::IOError("the machine is down");
   const std::string normal = Normal(name);
   files_.erase(normal);
   std::erase_if(changes_, [&](const Change& change) { return change.name == normal; });
@@ -343,6 +371,7 @@ IOStatus LostWriteFileSystem::ReuseWritableFile(const std::string&, const std::s
 
 void LostWriteFileSystem::LoseUnsynced(std::mt19937_64& random) {
   MutexLock lock(mutex_);
+  ++life_;
   for (const auto& [name, file] : files_) {
     if (!file->tail.empty()) Tear(*file, random);
   }
@@ -360,6 +389,7 @@ void LostWriteFileSystem::LoseUnsynced(std::mt19937_64& random) {
 
 void LostWriteFileSystem::Revive() {
   MutexLock lock(mutex_);
+  ++life_;
   for (Fault& fault : faults_) fault.countdown = 0;
   crash_countdown_ = 0;
   crashed_ = false;
@@ -399,8 +429,9 @@ void LostWriteFileSystem::Tear(File& file, std::mt19937_64& random) {
   if (kept > 0) ++counts_.torn_files;
 }
 
-std::shared_ptr<rocksdb::Env> MakeLostWriteEnvironment(std::shared_ptr<LostWriteFileSystem> files) {
-  return std::make_shared<LostWriteEnvironment>(std::move(files));
+std::shared_ptr<rocksdb::Env> MakeLostWriteEnvironment(
+    const std::shared_ptr<LostWriteFileSystem>& files) {
+  return std::make_shared<LostWriteEnvironment>(std::make_shared<OneLife>(files));
 }
 
 }  // namespace latchkey::storage

@@ -61,6 +61,12 @@ class LostWriteFileSystem final : public rocksdb::FileSystemWrapper {
 
   Counts counts() const;
 
+  // How many processes have ended, and a deletion by the process that came after so many: one that
+  // comes after its own end changes nothing.
+  std::uint64_t life() const;
+  rocksdb::IOStatus DeleteFileIn(std::uint64_t life, const std::string& name,
+                                 const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug);
+
   static const char* kClassName() { return "LostWriteFileSystem"; }
   const char* Name() const override { return kClassName(); }
 
@@ -140,6 +146,7 @@ class LostWriteFileSystem final : public rocksdb::FileSystemWrapper {
   Fault faults_[kOperations] GUARDED_BY(mutex_);
   std::uint64_t crash_countdown_ GUARDED_BY(mutex_) = 0;
   bool crashed_ GUARDED_BY(mutex_) = false;
+  std::uint64_t life_ GUARDED_BY(mutex_) = 0;
   std::map<std::string, std::shared_ptr<File>> files_ GUARDED_BY(mutex_);
   std::vector<Change> changes_ GUARDED_BY(mutex_);
   Counts counts_ GUARDED_BY(mutex_);
@@ -147,6 +154,7 @@ class LostWriteFileSystem final : public rocksdb::FileSystemWrapper {
 
 // An environment for a store: `files` for its files, and a clock that does not sleep, because
 // RocksDB sleeps a second after a background failure.
-std::shared_ptr<rocksdb::Env> MakeLostWriteEnvironment(std::shared_ptr<LostWriteFileSystem> files);
+std::shared_ptr<rocksdb::Env> MakeLostWriteEnvironment(
+    const std::shared_ptr<LostWriteFileSystem>& files);
 
 }  // namespace latchkey::storage

@@ -261,9 +261,9 @@ TEST(LostWriteTest, EveryCrashPointOfOpening) {
         TemporaryDirectory directory;
         auto files = std::make_shared<LostWriteFileSystem>();
         StepWriter writer(Seed() + point, 0);
-        RocksDbStoreOptions options;
-        options.environment = MakeLostWriteEnvironment(files);
         const auto run = [&](std::uint64_t steps) {
+          RocksDbStoreOptions options;
+          options.environment = MakeLostWriteEnvironment(files);
           auto opened = RocksDbRecordStore::Open(directory.store(), options);
           if (!opened.ok()) return opened.status().ToString();
           std::string wrong = writer.Recover(**opened);
