@@ -140,7 +140,9 @@ Report ReportOf(const v1::RecordResultRequest& request) {
 
 Duration PayloadRetention(const v1::RecordResultRequest& request, const Context& context) {
   if (!request.has_retention()) return context.settings->payload_retention;
-  const Duration asked = FromProto(request.retention()).value_or(Duration::zero());
+  // What does not fit is "for ever", and clamped like any other length.
+  const Duration for_ever = request.retention().seconds() > 0 ? Duration::max() : Duration::zero();
+  const Duration asked = FromProto(request.retention()).value_or(for_ever);
   return std::clamp(asked, Duration::zero(), context.settings->key_retention);
 }
 

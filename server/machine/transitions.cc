@@ -130,7 +130,11 @@ bool LapseIsForgotten(const Record& record) {
 
 void Audit(Record& record, v1::AuditEntry entry, const Limits& limits) {
   auto& audit = *record.mutable_audit();
-  if (static_cast<std::size_t>(audit.size()) >= limits.audit_entries) audit.erase(audit.begin());
+  if (static_cast<std::size_t>(audit.size()) >= limits.audit_entries) {
+    // Any claimant can add reports; they must not push out what operators did.
+    const auto report = std::ranges::find(audit, "RecordResult", &v1::AuditEntry::action);
+    audit.erase(report == audit.end() ? audit.begin() : report);
+  }
   *audit.Add() = std::move(entry);
 }
 

@@ -39,7 +39,7 @@ void ToAbsent(KeyState& key, const Context& context);
 // Whether the end of this grant without the holder's word is harmless, by its on_lapse.
 bool LapseIsForgotten(const Record& record);
 
-// Adds an entry, the oldest going first where there are too many.
+// Adds an entry. Where there are too many the oldest goes, reports before what operators did.
 void Audit(Record& record, v1::AuditEntry entry, const Limits& limits);
 
 // Keeps a report for a key without a run, in the audit entries. False if it was kept before.

@@ -3,11 +3,13 @@
 
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
 #include <variant>
 
 #include "base/clock.h"
@@ -26,6 +28,9 @@ constexpr int kExitCannotStart = 2;
 constexpr int kExitStoreFailed = 3;
 // After the store has failed: how long calls in flight get to hear of it. The contract allows 10 s.
 constexpr Duration kFailureDrain = std::chrono::seconds(2);
+// By then the process is gone, however hung the disk is: nothing below waits with a bound of its
+// own.
+constexpr Duration kFailureExit = std::chrono::seconds(7);
 
 // What the store asks, while it compacts, about records that may be forgotten. The answer is no
 // until the server knows, and again when it is gone.
@@ -44,6 +49,13 @@ absl::StatusOr<std::unique_ptr<storage::RecordStore>> OpenStore(const std::strin
   auto opened = storage::RocksDbRecordStore::Open(name.substr(kRocksDb.size()), std::move(options));
   if (!opened.ok()) return opened.status();
   return std::unique_ptr<storage::RecordStore>(*std::move(opened));
+}
+
+void ExitSoon() {
+  std::thread([] {
+    std::this_thread::sleep_for(kFailureExit);
+    ::_exit(kExitStoreFailed);
+  }).detach();
 }
 
 // Signals are taken by WaitForEnd alone, so every thread must be born with them blocked.
@@ -86,6 +98,7 @@ int Serve(const Settings& settings) {
   EventLog event_log(settings.log_keys);
   auto started = Server::Start(
       settings.server, *std::move(store), clock, event_log, [](const std::string& why) {
+        ExitSoon();  // first: the log may block, too
         spdlog::error(
             "event=store_failed why=\"{}\" hint=\"free disk space or replace "
             "the disk, then start latchkeyd again; nothing acknowledged is "
@@ -106,7 +119,7 @@ int Serve(const Settings& settings) {
   const bool failed = server.failed();
   const absl::Status ended = server.Shutdown(failed ? kFailureDrain : settings.drain_timeout);
   retention_of_store = nullptr;
-  if (failed || !ended.ok()) {
+  if (server.failed() || !ended.ok()) {
     spdlog::error("event=ended exit_code={}", kExitStoreFailed);
     return kExitStoreFailed;
   }

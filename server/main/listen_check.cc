@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <memory>
 
@@ -15,6 +16,12 @@ absl::Status CheckListenAddress(const std::string& address) {
   const std::string wrong = "listen_address \"" + address + "\": ";
   if (colon == std::string::npos || colon == 0 || colon + 1 == address.size()) {
     return absl::InvalidArgumentError(wrong + "write HOST:PORT, for example 127.0.0.1:7420");
+  }
+  int port = -1;
+  const char* end = address.data() + address.size();
+  const auto parsed = std::from_chars(address.data() + colon + 1, end, port);
+  if (parsed.ec != std::errc() || parsed.ptr != end || port < 0 || port > 65535) {
+    return absl::InvalidArgumentError(wrong + "the port must be a number from 0 to 65535");
   }
   std::string host = address.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);

@@ -73,7 +73,7 @@ void Partition::BeginServing() {
   }
 }
 
-void Partition::Process(std::span<Work> work, bool more_queued) {
+void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime taken_at) {
   std::vector<Work> backlog = std::exchange(backlog_, {});
   now_ = environment_.retention->At(environment_.clock->Monotonic());
   ExtendLeasesAfterStall();
@@ -88,7 +88,7 @@ void Partition::Process(std::span<Work> work, bool more_queued) {
   FireWaitTimers();
   for (Work& item : backlog) Run(item);
   for (Work& item : work) Run(item);
-  if (!more_queued) FireLeaseTimers();
+  if (!more_queued) FireLeaseTimers(std::min(now_.monotonic, taken_at));
   if (!Commit()) {
     FailEverything();
     return;
@@ -283,13 +283,13 @@ void Partition::SetLeaseTimer(Entry& entry) {
   }
 }
 
-void Partition::FireLeaseTimers() {
-  while (auto due = lease_timers_.PopDue(now_.monotonic)) {
+void Partition::FireLeaseTimers(MonotonicTime until) {
+  while (auto due = lease_timers_.PopDue(until)) {
     Entry& entry = **due;
     if (!entry.visited) visited_.push_back(&entry);
     entry.visited = true;
     entry.timer.reset();
-    LapseIfDue(entry, now_.monotonic);
+    LapseIfDue(entry, until);
     SetLeaseTimer(entry);
   }
 }
@@ -313,7 +313,7 @@ bool Partition::Commit() {
                       .record = entry->state.record.has_value() ? &*entry->state.record : nullptr,
                       .assign_token = entry->state.token_pending});
   }
-  if (writes.empty()) return true;
+  if (writes.empty()) return !environment_.fail_stop->tripped();
   auto results = environment_.store->Commit(writes);
   if (!results.ok()) {
     environment_.fail_stop->Trip(std::string(results.status().message()));

@@ -69,8 +69,10 @@ class Partition {
   // Decides all of `work` and whatever has fallen due, commits, answers. May be called with no
   // work. To be called at least every 100 ms: a longer gap counts as a stall. `more_queued`: more
   // work had come before this was begun, and the next batch brings it. Leases that nobody asks
-  // about run out only after that: a renewal may be among it (rule 11).
-  void Process(std::span<Work> work, bool more_queued = false);
+  // about run out only after that: a renewal may be among it (rule 11). `taken_at`: all that had
+  // come by then is in `work` or was decided; such leases run out up to then and no later.
+  void Process(std::span<Work> work, bool more_queued = false,
+               MonotonicTime taken_at = MonotonicTime::max());
 
   // Whether Process has something to do at once, although no new work has come.
   bool HasBacklog() const { return !backlog_.empty(); }
@@ -94,7 +96,7 @@ class Partition {
   bool Load(std::span<Work> work);
   void FireWaitTimers();
   void Run(Work& work);
-  void FireLeaseTimers();
+  void FireLeaseTimers(MonotonicTime until);
   bool Commit();
   void SendAnswers();
   void DropIdleEntries();

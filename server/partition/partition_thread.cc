@@ -63,7 +63,7 @@ void PartitionThread::Run() {
     do {
       const std::size_t take = std::min(limits_.batch_calls, work.size() - done);
       const bool more_queued = done + take < work.size();
-      partition_.Process(work.subspan(done, take), more_queued);
+      partition_.Process(work.subspan(done, take), more_queued, taken_at_);
       done += take;
     } while (done < work.size() || partition_.HasBacklog());
   }
@@ -81,6 +81,7 @@ bool PartitionThread::TakeBatch(std::vector<Work>& batch) {
     changed_.WaitFor(mutex_, wait);
     sleeping_ = false;
   }
+  taken_at_ = clock_.Monotonic();
   queue_.swap(batch);
   queued_bytes_ = 0;
   return !batch.empty() || !stopping_;

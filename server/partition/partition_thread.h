@@ -41,6 +41,8 @@ class PartitionThread {
   const Limits& limits_;
   Clock& clock_;
   std::thread thread_;
+  // When the queue was last emptied; touched by the thread only.
+  MonotonicTime taken_at_;
 
   mutable Mutex mutex_;
   Condition changed_;

@@ -26,6 +26,13 @@ Refusal PageTokenMalformed() {
           {}};
 }
 
+Refusal RangeCorrupt() {
+  return {v1::Refusal::RECORD_CORRUPT,
+          "a record of this page cannot be read; narrow key_prefix to leave it out",
+          {},
+          {}};
+}
+
 // GetRecord calls to the partitions, for a whole page at a time.
 class LiveRecords {
  public:
@@ -109,6 +116,11 @@ void RecordLister::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+bool RecordLister::stopping() {
+  MutexLock lock(mutex_);
+  return stopping_;
+}
+
 void RecordLister::List(const v1::ListRecordsRequest& request, v1::ListRecordsResponse* response,
                         Done done) {
   std::optional<Refusal> refusal;
@@ -159,9 +171,11 @@ std::optional<Refusal> RecordLister::Fill(const v1::ListRecordsRequest& request,
     return PageTokenMalformed();
   }
   for (std::size_t looked_at = 0; looked_at < limits.page_scan_max;) {
+    if (stopping()) return ShuttingDown();
     const std::size_t wanted = page_size - static_cast<std::size_t>(response->records_size());
     scan.limit = std::min(kScanPage, wanted);
     auto scanned = store_.Scan(scan);
+    if (absl::IsDataLoss(scanned.status())) return RangeCorrupt();
     if (!scanned.ok()) return StorageUnavailable();
     if (auto refusal = AddMatching(*scanned, request, response)) return refusal;
     if (scanned->size() < scan.limit) return std::nullopt;  // that was the last page

@@ -46,6 +46,7 @@ class RecordLister {
     Done done;
   };
   void Run();
+  bool stopping();
   std::optional<Refusal> Fill(const v1::ListRecordsRequest& request,
                               v1::ListRecordsResponse* response);
   std::optional<Refusal> AddMatching(const std::vector<storage::Scanned>& scanned,

@@ -118,17 +118,19 @@ absl::Status Server::Shutdown(Duration drain) {
   if (shut_down_.exchange(true)) return absl::OkStatus();
   if (grpc_server_ != nullptr) SetHealth(*grpc_server_, false);
   if (partitions_ != nullptr) partitions_->EndAllWaits();
+  // Before gRPC, which waits for every call and cannot cut a listing off.
+  if (services_ != nullptr) services_->lister.Stop();
   if (grpc_server_ != nullptr) {
     grpc_server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                                         gpr_time_from_nanos(drain.count(), GPR_TIMESPAN)));
   }
-  if (services_ != nullptr) services_->lister.Stop();
   if (housekeeper_ != nullptr) housekeeper_->Stop();
   if (partitions_ != nullptr) partitions_->Stop();
-  if (retention_ != nullptr && !fail_stop_.tripped()) {
-    if (auto saved = retention_->Save(); !saved.ok()) return saved;
-  }
-  return store_->Close();
+  absl::Status saved;
+  if (retention_ != nullptr && !fail_stop_.tripped()) saved = retention_->Save();
+  // In any case: it ends the compactions, which ask `retention_`.
+  absl::Status closed = store_->Close();
+  return saved.ok() ? closed : saved;
 }
 
 void Server::FillStatus(v1::GetServerStatusResponse* response) const {
