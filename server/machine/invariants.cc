@@ -210,9 +210,10 @@ const char* I3StaleChangesNothing(const Transition& t) {
   if (!t.step.refusal || t.step.refusal->reason != v1::Refusal::STALE_FENCING_TOKEN) {
     return "a token that is not the newest was not refused";
   }
-  const bool same =
-      !t.changed || (t.what.kind == Kind::kRecordResult && SameButHeard(t.before, t.after));
-  return same ? nullptr : "a stale claimant changed the record";
+  const bool heard = t.what.kind == Kind::kRecordResult &&
+                     t.what.fencing_token <= t.context.highest_token &&
+                     SameButHeard(t.before, t.after);
+  return !t.changed || heard ? nullptr : "a stale claimant changed the record";
 }
 
 const char* I4OtherFingerprintRefused(const Transition& t) {

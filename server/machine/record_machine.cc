@@ -133,6 +133,11 @@ bool SeeToken(Record& record) {
   return true;
 }
 
+// Nobody can have a token that was never issued, so what comes with one is invented.
+bool WasIssued(std::uint64_t token, const Context& context) {
+  return token <= context.highest_token;
+}
+
 Report ReportOf(const v1::RecordResultRequest& request) {
   return {request.outcome(), request.code(), request.provider_reference(), request.content_type(),
           request.payload()};
@@ -149,6 +154,7 @@ Duration PayloadRetention(const v1::RecordResultRequest& request, const Context&
 Step RefuseReport(KeyState& key, const v1::RecordResultRequest& request, Refusal refusal,
                   const Context& context) {
   Step step = Refuse(std::move(refusal));
+  if (!WasIssued(request.fencing_token(), context)) return step;
   Record& record = *key.record;
   step.late_outcome_kept =
       KeepLateOutcome(ReportOf(request), request.fencing_token(), context, record);
@@ -206,7 +212,7 @@ Step ReleaseByToken(KeyState& key, const v1::ReleaseRequest& request, const Cont
   const std::uint64_t token = request.fencing_token();
   const State::State state = StateOf(key);
   if (state == State::ABSENT) {
-    return token <= context.highest_token ? Step() : Refuse(KeyUnknown());
+    return WasIssued(token, context) ? Step() : Refuse(KeyUnknown());
   }
   if (token != key.record->fencing_token()) return Refuse(StaleFencingToken(token, *key.record));
   if (state == State::COMPLETED) return {};
@@ -313,7 +319,7 @@ Step Decide(KeyState& key, const v1::RecordResultRequest& request, const Context
   const std::uint64_t token = request.fencing_token();
   if (state == State::ABSENT) {
     Step step = Refuse(KeyUnknown());
-    if (token <= context.highest_token) {
+    if (WasIssued(token, context)) {
       step.late_outcome_kept = KeepOrphanedReport(key, ReportOf(request), token, context);
       step.durable = step.late_outcome_kept;
     }

@@ -70,7 +70,7 @@ struct Context {
   const NamespaceSettings* settings = nullptr;
   // first_sent_at up to here is refused on an absent key.
   WallTime horizon;
-  // The highest token ever issued by the store.
+  // The highest token ever issued by the store, and so at least that of the key's record.
   std::uint64_t highest_token = 0;
   // Calls that wait for this key now.
   std::uint32_t waiters = 0;

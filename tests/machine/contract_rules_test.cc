@@ -137,6 +137,22 @@ TEST_F(ContractRules, Rule7ASupersededTokenIsHeardOnce) {
   EXPECT_FALSE(Look().duplicate_effect_suspected()) << "the same effect, found by asking";
 }
 
+TEST_F(ContractRules, Rule7ATokenThatWasNeverIssuedIsRefusedAndNotHeard) {
+  const auto a = Acquire("a");
+  const std::uint64_t invented = context_.highest_token + 1;
+  for (const bool completed : {false, true}) {
+    if (completed) Succeed(Token(a), "R1");
+    const auto refused = Succeed(invented, "R2");
+    EXPECT_EQ(refused.reason(), Refused::STALE_FENCING_TOKEN);
+    EXPECT_FALSE(refused.step.durable);
+    EXPECT_FALSE(refused.step.late_outcome_kept);
+    EXPECT_EQ(Look().late_outcome_count(), 0u);
+    EXPECT_FALSE(Look().duplicate_effect_suspected());
+  }
+  GrantElsewhere();
+  EXPECT_TRUE(Succeed(invented, "R2").step.late_outcome_kept) << "now somebody has it";
+}
+
 TEST_F(ContractRules, Rule7TwoReferencesAreSuspect) {
   const auto a = Acquire("a");
   LetLapse();

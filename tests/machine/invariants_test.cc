@@ -134,6 +134,8 @@ TEST_F(InvariantsTest, I3AStaleClaimantChangesSomething) {
   EXPECT_EQ(Broken(after, Kind::kRecordResult, step), "I3");
   after = key_;
   after.record->add_late_outcomes()->set_fencing_token(what_.fencing_token);
+  EXPECT_EQ(Broken(after, Kind::kRecordResult, step), "I3") << "nobody can have that token";
+  GrantElsewhere();
   EXPECT_EQ(Broken(after, Kind::kRecordResult, step), "") << "it is heard";
 }
 

@@ -49,6 +49,9 @@ void KeyHistory::Count(const Command& command, const Stored& before, const Answe
   if (!answer.refusal.empty()) {
     count(name + " refused " + answer.refusal);
     if (answer.late_kept) count("late report kept by " + answer.refusal);
+    if (command.kind == Kind::kRecord && command.token == TokenChoice::kFuture) {
+      count("report with a token that was never issued");
+    }
   } else if (answer.grant) {
     count(NameOf(*answer.grant));
     if (answer.grant->replayed && model_.pending()) count("replay before the commit");

@@ -71,6 +71,7 @@ constexpr const char* kFloors[] = {
     "late report kept by STALE_FENCING_TOKEN",
     "late report kept by RESULT_CONFLICT",
     "late report counted, not stored",
+    "report with a token that was never issued",
     "duplicate_effect_suspected",
     "Release refused KEY_UNKNOWN",
     "Release refused STALE_FENCING_TOKEN",

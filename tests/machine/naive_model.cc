@@ -241,7 +241,7 @@ Answer Model::Record(const Report& report, const World& world) {
   Answer answer;
   if (report.token != stored_.token) {
     answer.refusal = "STALE_FENCING_TOKEN";
-    KeepLate(report, world, &answer);
+    if (report.token <= world.highest) KeepLate(report, world, &answer);
     return Finish(answer, before);
   }
   if (state == State::kCompleted) {
