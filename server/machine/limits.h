@@ -44,7 +44,7 @@ struct Limits {
 
   std::size_t page_size_default = 100;
   std::size_t page_size_max = 1'000;
-  std::size_t page_scan_max = 20'000;  // records looked at for one page
+  std::size_t page_scan_max = 20'000;        // records looked at for one page
   std::size_t page_bytes = 2 * 1024 * 1024;  // half of what a stock gRPC client receives
 
   std::size_t frame_bytes = 1024 * 1024;

@@ -16,7 +16,9 @@ namespace {
 using State = v1::CheckResultResponse;
 
 constexpr std::size_t kJobsMax = 1'000;
-constexpr std::size_t kScanPage = 500;
+// Records read from the store at a time, whatever the page size: few enough that large payloads do
+// not fill the memory, and enough for a filter that few records pass.
+constexpr std::size_t kScanStep = 64;
 
 Refusal PageTokenMalformed() {
   return {v1::Refusal::PAGE_TOKEN_MALFORMED,
@@ -102,6 +104,44 @@ bool Matches(const v1::Record& record, const v1::ListRecordsRequest& request, Wa
 
 }  // namespace
 
+// What is answered, and how much more of it.
+class RecordLister::Page {
+ public:
+  Page(const v1::ListRecordsRequest& request, const Limits& limits,
+       v1::ListRecordsResponse* response)
+      : request_(request),
+        records_max_(request.page_size() == 0
+                         ? limits.page_size_default
+                         : std::min<std::size_t>(request.page_size(), limits.page_size_max)),
+        bytes_max_(limits.page_bytes),
+        response_(*response) {}
+
+  bool full() const { return full_; }
+
+  // Adds the record if it is asked for. False: it is, and belongs onto the next page.
+  bool Add(v1::Record record, WallTime now) {
+    if (!Matches(record, request_, now)) return true;
+    const std::size_t bytes = record.ByteSizeLong() + kFramingBytes;
+    full_ = bytes_ > 0 && bytes_ + bytes > bytes_max_;
+    if (full_) return false;
+    bytes_ += bytes;
+    *response_.add_records() = std::move(record);
+    full_ = static_cast<std::size_t>(response_.records_size()) >= records_max_;
+    return true;
+  }
+
+ private:
+  // Of one record in the response: its tag and its length.
+  static constexpr std::size_t kFramingBytes = 8;
+
+  const v1::ListRecordsRequest& request_;
+  const std::size_t records_max_;
+  const std::size_t bytes_max_;
+  v1::ListRecordsResponse& response_;
+  std::size_t bytes_ = 0;
+  bool full_ = false;
+};
+
 RecordLister::RecordLister(const ServiceEnvironment& environment, storage::RecordStore& store)
     : environment_(environment), store_(store), thread_([this] { Run(); }) {}
 
@@ -158,62 +198,64 @@ void RecordLister::Run() {
 std::optional<Refusal> RecordLister::Fill(const v1::ListRecordsRequest& request,
                                           v1::ListRecordsResponse* response) {
   const Limits& limits = environment_.limits;
-  const std::size_t page_size =
-      request.page_size() == 0 ? limits.page_size_default
-                               : std::min<std::size_t>(request.page_size(), limits.page_size_max);
   storage::ScanRequest scan;
   scan.prefix =
       storage::MakeStoreKey(NamespaceOrDefault(request.namespace_()), request.key_prefix());
+  scan.limit = kScanStep;
   scan.live_only = IsLiveState(request.state());
   if (!request.page_token().empty() &&
       (!absl::WebSafeBase64Unescape(request.page_token(), &scan.after) ||
        !scan.after.starts_with(scan.prefix))) {
     return PageTokenMalformed();
   }
-  for (std::size_t looked_at = 0; looked_at < limits.page_scan_max;) {
+  Page page(request, limits, response);
+  for (std::size_t looked_at = 0; looked_at < limits.page_scan_max && !page.full();) {
     if (stopping()) return ShuttingDown();
-    const std::size_t wanted = page_size - static_cast<std::size_t>(response->records_size());
-    scan.limit = std::min(kScanPage, wanted);
-    auto scanned = store_.Scan(scan);
+    const auto scanned = store_.Scan(scan);
     if (absl::IsDataLoss(scanned.status())) return RangeCorrupt();
     if (!scanned.ok()) return StorageUnavailable();
-    if (auto refusal = AddMatching(*scanned, request, response)) return refusal;
-    if (scanned->size() < scan.limit) return std::nullopt;  // that was the last page
-    looked_at += scanned->size();
-    scan.after = scanned->back().store_key;
-    if (static_cast<std::size_t>(response->records_size()) >= page_size) break;
+    std::size_t consumed = 0;
+    if (auto refusal = AddMatching(*scanned, page, &consumed)) return refusal;
+    // All of what is left was looked at: this is the last page.
+    if (consumed == scanned->size() && consumed < scan.limit) return std::nullopt;
+    looked_at += consumed;
+    if (consumed > 0) scan.after = (*scanned)[consumed - 1].store_key;
   }
   response->set_next_page_token(absl::WebSafeBase64Escape(scan.after));
   return std::nullopt;
 }
 
 std::optional<Refusal> RecordLister::AddMatching(const std::vector<storage::Scanned>& scanned,
-                                                 const v1::ListRecordsRequest& request,
-                                                 v1::ListRecordsResponse* response) {
+                                                 Page& page, std::size_t* consumed) {
   Context context;
   context.now = environment_.retention.At(environment_.clock.Monotonic());
   context.limits = &environment_.limits;
-  context.settings = &environment_.namespaces.Get(NamespaceOrDefault(request.namespace_()));
   LiveRecords live(environment_);
-  std::vector<v1::Record> described(scanned.size());
-  std::vector<const v1::Record*> records;
+  std::vector<const v1::Record*> live_records(scanned.size());
   for (std::size_t i = 0; i < scanned.size(); ++i) {
     const auto& record = scanned[i].loaded.record;
-    if (!record.has_value()) continue;
-    if (IsLiveState(record->state())) {
-      records.push_back(&live.Read(scanned[i].store_key));
-      continue;
+    if (record.has_value() && IsLiveState(record->state())) {
+      live_records[i] = &live.Read(scanned[i].store_key);
     }
-    if (IsForgotten(*record, *context.limits, *context.settings, context.now.retention)) continue;
-    const auto parts = storage::SplitStoreKey(scanned[i].store_key);
-    context.name_space = parts.name_space;
-    context.key = parts.key;
-    DescribeRecord(*record, context, &described[i]);
-    records.push_back(&described[i]);
   }
   if (auto refusal = live.Wait()) return refusal;
-  for (const v1::Record* record : records) {
-    if (Matches(*record, request, context.now.retention)) *response->add_records() = *record;
+  for (; *consumed < scanned.size() && !page.full(); ++*consumed) {
+    const auto& [store_key, loaded] = scanned[*consumed];
+    if (!loaded.record.has_value()) continue;  // corrupt: left out
+    v1::Record described;
+    if (const v1::Record* read = live_records[*consumed]) {
+      described = *read;
+    } else {
+      const auto parts = storage::SplitStoreKey(store_key);
+      context.name_space = parts.name_space;
+      context.key = parts.key;
+      context.settings = &environment_.namespaces.Get(parts.name_space);
+      if (IsForgotten(*loaded.record, *context.limits, *context.settings, context.now.retention)) {
+        continue;
+      }
+      DescribeRecord(*loaded.record, context, &described);
+    }
+    if (!page.Add(std::move(described), context.now.retention)) break;
   }
   return std::nullopt;
 }

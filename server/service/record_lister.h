@@ -1,5 +1,6 @@
 // ListRecords: scans the store on a thread of its own, so that neither gRPC nor a partition waits
-// for it, and asks the partitions how the live records of the page stand.
+// for it, and asks the partitions how the live records of the page stand. A page ends where it has
+// as many records as were asked for, or as many bytes as a client may be expected to take.
 #pragma once
 
 #include <deque>
@@ -45,13 +46,14 @@ class RecordLister {
     v1::ListRecordsResponse* response;
     Done done;
   };
+  class Page;
   void Run();
   bool stopping();
   std::optional<Refusal> Fill(const v1::ListRecordsRequest& request,
                               v1::ListRecordsResponse* response);
-  std::optional<Refusal> AddMatching(const std::vector<storage::Scanned>& scanned,
-                                     const v1::ListRecordsRequest& request,
-                                     v1::ListRecordsResponse* response);
+  // `consumed`: how many of `scanned` are dealt with; the rest belongs onto the next page.
+  std::optional<Refusal> AddMatching(const std::vector<storage::Scanned>& scanned, Page& page,
+                                     std::size_t* consumed);
 
   const ServiceEnvironment& environment_;
   storage::RecordStore& store_;

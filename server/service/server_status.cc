@@ -54,6 +54,7 @@ void FillLimits(const Limits& limits, v1::GetServerStatusResponse::Limits* out) 
   out->set_frame_bytes(Narrow(limits.frame_bytes));
   out->set_frame_calls(Narrow(limits.frame_calls));
   out->set_session_calls(Narrow(limits.session_calls));
+  out->set_page_bytes(Narrow(limits.page_bytes));
   out->set_late_outcomes(Narrow(limits.late_outcomes));
 }
 
