@@ -3,6 +3,35 @@
 #include "server/service/not_implemented.h"
 
 namespace latchkey {
+namespace {
+
+// A page is made only when there is room for the largest, so that the pages that wait for their
+// turn take no memory.
+class ListCall final : public grpc::ServerUnaryReactor {
+ public:
+  ListCall(RecordLister& lister, ReplyBudget& reply_budget, std::size_t page_bytes)
+      : lister_(lister), reply_budget_(reply_budget), page_bytes_(page_bytes) {}
+
+  void Start(const v1::ListRecordsRequest& request, v1::ListRecordsResponse* response) {
+    reply_budget_.Acquire(page_bytes_, [this, &request, response] {
+      lister_.List(request, response, [this](const std::optional<Refusal>& refused) {
+        Finish(refused.has_value() ? ToGrpcStatus(*refused) : grpc::Status::OK);
+      });
+    });
+  }
+
+  void OnDone() override {
+    reply_budget_.Release(page_bytes_);
+    delete this;
+  }
+
+ private:
+  RecordLister& lister_;
+  ReplyBudget& reply_budget_;
+  const std::size_t page_bytes_;
+};
+
+}  // namespace
 
 grpc::ServerUnaryReactor* AdminService::GetRecord(grpc::CallbackServerContext*,
                                                   const v1::GetRecordRequest* request,
@@ -13,15 +42,12 @@ grpc::ServerUnaryReactor* AdminService::GetRecord(grpc::CallbackServerContext*,
 grpc::ServerUnaryReactor* AdminService::ListRecords(grpc::CallbackServerContext* context,
                                                     const v1::ListRecordsRequest* request,
                                                     v1::ListRecordsResponse* response) {
-  auto* reactor = context->DefaultReactor();
   if (auto refusal = environment_.Check(*request)) {
-    reactor->Finish(ToGrpcStatus(*refusal));
-  } else {
-    lister_.List(*request, response, [reactor](const std::optional<Refusal>& refused) {
-      reactor->Finish(refused.has_value() ? ToGrpcStatus(*refused) : grpc::Status::OK);
-    });
+    return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
-  return reactor;
+  auto* call = new ListCall(lister_, environment_.reply_budget, environment_.limits.page_bytes);
+  call->Start(*request, response);
+  return call;
 }
 
 grpc::ServerUnaryReactor* AdminService::ResolveOutcome(grpc::CallbackServerContext*,

@@ -41,6 +41,9 @@ grpc::ServerUnaryReactor* CoordinationService::IssueKey(grpc::CallbackServerCont
   if (auto refusal = environment_.Check(*request)) {
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
+  if (auto refusal = environment_.NotServing()) {
+    return FinishAtOnce(context, ToGrpcStatus(*refusal));
+  }
   response->set_key(NewUuid7(environment_.clock.Wall()));
   return FinishAtOnce(context, grpc::Status::OK);
 }

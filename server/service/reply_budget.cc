@@ -5,14 +5,24 @@
 
 namespace latchkey {
 
+bool ReplyBudget::Take(std::size_t bytes) {
+  if (!queue_.empty() || !Fits(bytes)) return false;
+  in_flight_ += bytes;
+  return true;
+}
+
+bool ReplyBudget::TryAcquire(std::size_t bytes) {
+  MutexLock lock(mutex_);
+  return Take(bytes);
+}
+
 void ReplyBudget::Acquire(std::size_t bytes, std::function<void()> send) {
   {
     MutexLock lock(mutex_);
-    if (!queue_.empty() || !Fits(bytes)) {
+    if (!Take(bytes)) {
       queue_.push_back({bytes, std::move(send)});
       return;
     }
-    in_flight_ += bytes;
   }
   send();
 }

@@ -1,5 +1,5 @@
-// Bounds the bytes of shared replies that are being written at one time (rule 6): one result may
-// have a hundred thousand readers, and must not be copied for all of them at once.
+// Bounds the bytes of large replies that are being written at one time: one result may have a
+// hundred thousand readers, and must not be copied for all of them at once.
 #pragma once
 
 #include <cstddef>
@@ -10,13 +10,19 @@
 
 namespace latchkey {
 
+// Replies up to this size are not counted; those in flight are as many as calls are. Above the
+// largest grant, which must not be decided twice because its reply had to queue.
+inline constexpr std::size_t kSmallReplyBytes = 8 * 1024;
+
 // Thread-safe.
 class ReplyBudget {
  public:
   explicit ReplyBudget(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
-  // Runs `send` as soon as the bytes fit, at once or later on the thread that frees them. A reply
-  // that is larger than the whole budget is sent when nothing else is.
+  // Takes the bytes, if they fit and nobody queues for them.
+  [[nodiscard]] bool TryAcquire(std::size_t bytes);
+  // Takes the bytes and runs `send` as soon as they fit, at once or later on the thread that frees
+  // them. A reply that is larger than the whole budget is sent when nothing else is.
   void Acquire(std::size_t bytes, std::function<void()> send);
   // The reply is written.
   void Release(std::size_t bytes);
@@ -26,6 +32,7 @@ class ReplyBudget {
     std::size_t bytes;
     std::function<void()> send;
   };
+  bool Take(std::size_t bytes) REQUIRES(mutex_);
   bool Fits(std::size_t bytes) const REQUIRES(mutex_) {
     return in_flight_ == 0 || in_flight_ + bytes <= bytes_max_;
   }

@@ -90,10 +90,10 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
 }
 
 absl::Status Server::StartGrpc() {
-  services_ =
-      std::make_unique<Services>(ServiceEnvironment{options_.limits, options_.namespaces, clock_,
-                                                    *retention_, *partitions_, reply_budget_},
-                                 *this, *store_);
+  services_ = std::make_unique<Services>(
+      ServiceEnvironment{options_.limits, options_.namespaces, clock_, *retention_, *partitions_,
+                         reply_budget_, fail_stop_, shut_down_},
+      *this, *store_);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // gRPC's own health service has no descriptor; naming ours links it, so that reflection can show
@@ -103,6 +103,12 @@ absl::Status Server::StartGrpc() {
   // Otherwise a second server on the same port would start and share its connections.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
+  // A stock client has one connection for all its calls, and holds back what goes over the bound:
+  // also the Release that the calls before it wait for. So it lies above all that may wait or
+  // queue, and only what is refused or answered anyway can reach it.
+  builder.AddChannelArgument(
+      GRPC_ARG_MAX_CONCURRENT_STREAMS,
+      static_cast<int>(options_.limits.waiters_total + options_.limits.queued_calls));
   builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(&services_->coordination);
   builder.RegisterService(&services_->admin);

@@ -8,7 +8,9 @@
 #include "server/machine/limits.h"
 #include "server/machine/namespaces.h"
 #include "server/machine/request_checks.h"
+#include "server/partition/fail_stop.h"
 #include "server/partition/partitions.h"
+#include "server/partition/refusals.h"
 #include "server/retention/retention.h"
 #include "server/service/reply_budget.h"
 #include "server/service/unary_call.h"
@@ -27,6 +29,15 @@ struct ServiceEnvironment {
   Retention& retention;
   Partitions& partitions;
   ReplyBudget& reply_budget;
+  const FailStop& fail_stop;
+  const std::atomic<bool>& shutting_down;
+
+  // For calls that ask neither a partition nor the store, which say so themselves.
+  std::optional<Refusal> NotServing() const {
+    if (fail_stop.tripped()) return StorageUnavailable();
+    if (shutting_down.load()) return ShuttingDown();
+    return std::nullopt;
+  }
 
   template <class Request>
   std::optional<Refusal> Check(const Request& request) const {

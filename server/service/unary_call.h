@@ -1,5 +1,10 @@
 // A unary gRPC call as a partition's Call: the reactor owns itself, and is gone when gRPC is done
 // with it.
+//
+// Large replies in flight are counted, and those over the budget wait without a copy of what they
+// will say: waiters share one, and a read is read again when its turn has come. Not counted are the
+// replies of the batch that a partition is deciding, and replies of up to kSmallReplyBytes. What an
+// operator's ResolveOutcome shows waits as it is, because the call cannot be decided again.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +15,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "latchkey/v1/admin.pb.h"
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/proto_time.h"
 #include "server/partition/call.h"
@@ -35,12 +41,21 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Call {
         reply_budget_(reply_budget) {}
 
   void Finish(std::optional<Refusal> refusal) override {
-    ServerUnaryReactor::Finish(refusal.has_value() ? ToGrpcStatus(*refusal) : grpc::Status::OK);
+    if (refusal.has_value()) return ServerUnaryReactor::Finish(ToGrpcStatus(*refusal));
+    // A call that has its bytes is one that waited for them.
+    const std::size_t bytes = response_->ByteSizeLong();
+    if (bytes > kSmallReplyBytes && budgeted_bytes_ == 0) {
+      if (!reply_budget_.TryAcquire(bytes)) return FinishWhenItFits(bytes);
+      budgeted_bytes_ = bytes;
+    }
+    ServerUnaryReactor::Finish(grpc::Status::OK);
   }
 
   void FinishShared(std::shared_ptr<const google::protobuf::Message> shared) override {
-    budgeted_bytes_ = shared->ByteSizeLong();
-    reply_budget_.Acquire(budgeted_bytes_, [this, shared = std::move(shared)] {
+    GiveBackBudget();
+    const std::size_t bytes = shared->ByteSizeLong();
+    reply_budget_.Acquire(bytes, [this, bytes, shared = std::move(shared)] {
+      budgeted_bytes_ = bytes;
       response_->CopyFrom(*shared);
       if constexpr (std::is_same_v<Response, v1::AcquireLockResponse>) {
         SetProto(clock_.Monotonic() - arrived, response_->mutable_server_elapsed());
@@ -55,11 +70,32 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Call {
   }
 
   void OnDone() override {
-    if (budgeted_bytes_ > 0) reply_budget_.Release(budgeted_bytes_);
+    GiveBackBudget();
     delete this;
   }
 
  private:
+  static constexpr bool kReads = std::is_same_v<Request, v1::AcquireLockRequest> ||
+                                 std::is_same_v<Request, v1::CheckResultRequest> ||
+                                 std::is_same_v<Request, v1::GetRecordRequest>;
+
+  // A large reply to AcquireLock is `completed`, so it has changed nothing either.
+  void FinishWhenItFits(std::size_t bytes) {
+    if constexpr (kReads) response_->Clear();
+    reply_budget_.Acquire(bytes, [this, bytes] {
+      budgeted_bytes_ = bytes;
+      if constexpr (kReads) {
+        partitions_.Submit(*this);
+      } else {
+        ServerUnaryReactor::Finish(grpc::Status::OK);
+      }
+    });
+  }
+
+  void GiveBackBudget() {
+    if (budgeted_bytes_ > 0) reply_budget_.Release(std::exchange(budgeted_bytes_, 0));
+  }
+
   Response* const response_;
   Clock& clock_;
   Partitions& partitions_;

@@ -41,10 +41,15 @@ class ShiftedClock final : public Clock {
   std::atomic<Duration> shift_ = Duration::zero();
 };
 
-class SilentObserver final : public PartitionObserver {
+class CountingObserver final : public PartitionObserver {
  public:
-  void OnStep(const std::string&, const Step&) override {}
+  void OnStep(const std::string&, const Step&) override { ++steps_; }
   void OnStall(Duration) override {}
+  // Decisions so far, in all.
+  int steps() const { return steps_.load(); }
+
+ private:
+  std::atomic<int> steps_ = 0;
 };
 
 // What a call came to: OK with its response, or a status with its refusal.
@@ -115,11 +120,12 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
   v1::AdminService::Stub& admin();
   std::string address() const;
   ShiftedClock& clock() { return clock_; }
+  const CountingObserver& observer() const { return observer_; }
   bool durable() const { return GetParam() != std::string("memory"); }
 
  private:
   ShiftedClock clock_;
-  SilentObserver observer_;
+  CountingObserver observer_;
   std::filesystem::path directory_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<v1::CoordinationService::Stub> coordination_;

@@ -229,5 +229,37 @@ TEST_P(LimitsTest, ManyWaitersGetALargeResultWithinTheReplyBudget) {
   for (auto& call : calls) EXPECT_EQ(call.get()->completed().result().payload(), payload);
 }
 
+// A reply that does not fit is thrown away and decided again when its turn has come, which shows.
+TEST_P(LimitsTest, LargeRepliesOfACompletedKeyQueueForTheReplyBudget) {
+  StartServer([](ServerOptions& options) { options.limits.reply_bytes_in_flight = 100'000; });
+  const std::string payload(64 * 1024, 'x');
+  ASSERT_TRUE(Record("k", MustAcquire("k", "a1"), [&](auto& r) { r.set_payload(payload); }).ok());
+  const auto queued = [&](const std::function<void(int)>& call) {
+    constexpr int kCallers = 8;
+    constexpr int kCalls = 20;
+    const int before = observer().steps();
+    std::vector<std::future<void>> callers;
+    for (int caller = 0; caller < kCallers; ++caller) {
+      callers.push_back(std::async(std::launch::async, [&, caller] {
+        for (int i = 0; i < kCalls; ++i) call(caller * kCalls + i);
+      }));
+    }
+    for (auto& caller : callers) caller.get();
+    return observer().steps() - before > kCallers * kCalls;
+  };
+  Await([&] { return queued([&](int) { EXPECT_EQ(Check("k")->result().payload(), payload); }); },
+        "a CheckResult to queue");
+  Await(
+      [&] {
+        return queued([&](int i) {
+          EXPECT_EQ(Acquire("k", "b" + std::to_string(i))->completed().result().payload(), payload);
+        });
+      },
+      "an AcquireLock to queue");
+  Await([&] { return queued([&](int) { EXPECT_EQ(Get("k").result().payload(), payload); }); },
+        "a GetRecord to queue");
+  EXPECT_EQ(List()->records(0).result().payload(), payload);
+}
+
 }  // namespace
 }  // namespace latchkey
