@@ -76,6 +76,7 @@ void Resolve(KeyState& key, const v1::ResolveOutcomeRequest& request, const Cont
   Audit(*key.record, request, kResolveOutcome, DetailOf(request), context);
   step.durable = true;
   if (request.outcome() == v1::ResolveOutcomeRequest::NOT_EXECUTED) {
+    step.former_attempt = key.record->attempt_id();
     ToAbsent(key, context);
   } else {
     ToCompleted(key, ReportOf(request), context.settings->payload_retention, /*late=*/false,
@@ -168,9 +169,10 @@ Step Decide(KeyState& key, const v1::DeleteRecordRequest& request, const Context
   }
   if (state != State::COMPLETED) return Refuse(RecordLive(state));
   Audit(*key.record, request, kDeleteRecord, Arrow(state, "ABSENT"), context);
-  ToAbsent(key, context);
   Step step;
   step.durable = true;
+  step.former_attempt = key.record->attempt_id();
+  ToAbsent(key, context);
   return step;
 }
 

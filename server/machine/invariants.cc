@@ -412,7 +412,8 @@ std::optional<Invariants::Violation> Invariants::CheckSame(const KeyState& one,
       reason(one_step) == reason(other_step) && one_step.durable == other_step.durable &&
       one_step.wait == other_step.wait && one_step.granted == other_step.granted &&
       one_step.lease_deadline == other_step.lease_deadline &&
-      one_step.ended_attempt == other_step.ended_attempt && one_step.lapsed == other_step.lapsed;
+      one_step.ended_attempt == other_step.ended_attempt &&
+      one_step.former_attempt == other_step.former_attempt && one_step.lapsed == other_step.lapsed;
   if (!same_step) return Violation{"S1", "the same command got two different answers"};
   return std::nullopt;
 }

@@ -360,6 +360,7 @@ Step Lapse(KeyState& key, const Context& context) {
   step.lapsed = true;
   step.lapsed_started = key.record->effect_started();
   if (LapseIsForgotten(*key.record)) {
+    step.former_attempt = key.record->attempt_id();
     ToAbsent(key, context);
   } else {
     ToDoubt(*key.record, context);

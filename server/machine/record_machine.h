@@ -97,6 +97,9 @@ struct Step {
   std::optional<MonotonicTime> lease_deadline;
   // This attempt is over; a late duplicate of it must be refused for a while. Empty: none.
   std::string ended_attempt;
+  // This attempt had the key, which was freed without its word. It is over as soon as another is
+  // granted the key; until then a retry of it is as any other call. Empty: none.
+  std::string former_attempt;
   // A lease ended without the holder's word; `lapsed_started`: it was marked.
   bool lapsed = false;
   bool lapsed_started = false;

@@ -1,5 +1,7 @@
 #include "server/partition/ended_attempts.h"
 
+#include <iterator>
+
 namespace latchkey {
 namespace {
 
@@ -15,6 +17,26 @@ std::string NameOf(std::string_view store_key, std::string_view attempt_id) {
 
 EndedAttempts::EndedAttempts(Duration memory, std::size_t attempts_max)
     : memory_(memory), attempts_max_(attempts_max) {}
+
+void EndedAttempts::AddFormer(std::string_view store_key, std::string_view attempt_id) {
+  // Whoever had the key before has been superseded by this attempt's grant, so there is no other.
+  former_oldest_first_.push_back({std::string(store_key), std::string(attempt_id)});
+  const auto newest = std::prev(former_oldest_first_.end());
+  former_[newest->store_key] = newest;
+  if (former_.size() <= attempts_max_) return;
+  former_.erase(former_oldest_first_.front().store_key);
+  former_oldest_first_.pop_front();
+}
+
+void EndedAttempts::Supersede(std::string_view store_key, std::string_view attempt_id,
+                              MonotonicTime now) {
+  const auto found = former_.find(store_key);
+  if (found == former_.end()) return;
+  const auto former = found->second;
+  if (former->attempt_id != attempt_id) Add(store_key, former->attempt_id, now);
+  former_.erase(found);
+  former_oldest_first_.erase(former);
+}
 
 void EndedAttempts::Add(std::string_view store_key, std::string_view attempt_id,
                         MonotonicTime now) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <list>
 #include <string>
 #include <string_view>
 
@@ -12,10 +13,16 @@
 
 namespace latchkey {
 
-// Bounded in time and number: the oldest goes first. Not thread-safe.
+// Ended ones are kept for `memory`, and of either kind at most `attempts_max`: the oldest goes
+// first. Not thread-safe.
 class EndedAttempts {
  public:
   EndedAttempts(Duration memory, std::size_t attempts_max);
+
+  // The key was freed without the word of this attempt, which is not over yet.
+  void AddFormer(std::string_view store_key, std::string_view attempt_id);
+  // The key is granted to this attempt, which supersedes a former one.
+  void Supersede(std::string_view store_key, std::string_view attempt_id, MonotonicTime now);
 
   void Add(std::string_view store_key, std::string_view attempt_id, MonotonicTime now);
   bool Contains(std::string_view store_key, std::string_view attempt_id, MonotonicTime now) const;
@@ -25,11 +32,18 @@ class EndedAttempts {
     MonotonicTime until;
     std::string name;
   };
+  struct Former {
+    std::string store_key;
+    std::string attempt_id;
+  };
 
   const Duration memory_;
   const std::size_t attempts_max_;
   std::deque<Ended> oldest_first_;
   absl::flat_hash_map<std::string, MonotonicTime> until_;
+  std::list<Former> former_oldest_first_;
+  // By store key; the views point into the list.
+  absl::flat_hash_map<std::string_view, std::list<Former>::iterator> former_;
 };
 
 }  // namespace latchkey

@@ -254,11 +254,17 @@ void Partition::Apply(Entry& entry, const Step& step, State::State before) {
   if (!step.ended_attempt.empty()) {
     ended_attempts_.Add(entry.store_key, step.ended_attempt, now_.monotonic);
   }
+  if (!step.former_attempt.empty()) {
+    ended_attempts_.AddFormer(entry.store_key, step.former_attempt);
+  }
   const State::State after = entry.state_now();
+  if (step.granted) {
+    entry.grant_sent = false;
+    ended_attempts_.Supersede(entry.store_key, entry.state.record->attempt_id(), now_.monotonic);
+  }
   const int held = (after == State::HELD ? 1 : 0) - (before == State::HELD ? 1 : 0);
   const int in_doubt = (after == State::IN_DOUBT ? 1 : 0) - (before == State::IN_DOUBT ? 1 : 0);
   environment_.live_counts->Add(entry.name_space(), held, in_doubt);
-  if (step.granted) entry.grant_sent = false;
   SetLeaseTimer(entry);
   environment_.observer->OnStep(entry.store_key, step);
   if (entry.waiting() == 0) return;

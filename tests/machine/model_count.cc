@@ -46,6 +46,7 @@ void KeyHistory::Count(const Command& command, const Stored& before, const Answe
   const auto count = [this](const std::string& what) { ++(*counts_)[what]; };
   const std::string name = Name(command.kind);
   const State after = model_.stored().state;
+  if (!answer.former_attempt.empty()) count("key freed without its holder's word");
   if (!answer.refusal.empty()) {
     count(name + " refused " + answer.refusal);
     if (answer.late_kept) count("late report kept by " + answer.refusal);

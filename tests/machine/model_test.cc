@@ -72,6 +72,7 @@ constexpr const char* kFloors[] = {
     "late report kept by RESULT_CONFLICT",
     "late report counted, not stored",
     "report with a token that was never issued",
+    "key freed without its holder's word",
     "duplicate_effect_suspected",
     "Release refused KEY_UNKNOWN",
     "Release refused STALE_FENCING_TOKEN",

@@ -220,6 +220,7 @@ Answer ViewStep(const Step& step) {
   answer.late_kept = step.late_outcome_kept;
   answer.newly_suspected = step.duplicate_suspected;
   answer.ended_attempt = step.ended_attempt;
+  answer.former_attempt = step.former_attempt;
   if (step.lease_deadline) answer.deadline = step.lease_deadline->time_since_epoch().count();
   return answer;
 }
@@ -285,6 +286,7 @@ std::string Difference(const Answer& real, const Answer& model) {
   lines.Add("duplicate_suspected", real.newly_suspected, model.newly_suspected);
   lines.Add("lease_deadline", real.deadline, model.deadline);
   lines.Add("ended_attempt", real.ended_attempt, model.ended_attempt);
+  lines.Add("former_attempt", real.former_attempt, model.former_attempt);
   lines.Add("state", real.state, model.state);
   lines.Add("grant", real.grant, model.grant);
   lines.Add("completed", real.completed, model.completed);

@@ -369,11 +369,7 @@ Answer Model::ReleaseAttempt(const std::string& attempt, const World& world) {
     answer.ended_attempt.clear();
     return answer;
   }
-  if (stored_.execute) {
-    EndRun(world);
-  } else {
-    Doubt(world);
-  }
+  stored_.execute ? EndRun(world) : Doubt(world);
   answer.state = stored_.state;
   return Finish(answer, before);
 }
@@ -391,6 +387,7 @@ Answer Model::Resolve(const Report& report, const Audit& who, const World& world
   }
   if (report.outcome == Outcome::kNotExecuted) {
     AddAudit(Signed(who, report.token, world));
+    answer.former_attempt = stored_.attempt;
     EndRun(world);
   } else {
     Complete(report, false, world, &answer);
@@ -433,7 +430,9 @@ Answer Model::Delete(Token token, const Audit& who, const World& world) {
   if (state != State::kCompleted) return Refuse("RECORD_LIVE");
   AddAudit(Signed(who, token, world));
   EndRun(world);
-  return Finish(Answer(), before);
+  Answer answer;
+  answer.former_attempt = before.attempt;
+  return Finish(answer, before);
 }
 
 Answer Model::Lapse(const World& world) {
@@ -448,6 +447,7 @@ void Model::LoseLease(const World& world, Answer* answer) {
   answer->lapsed_started = stored_.marked;
   const bool forget = stored_.on_lapse != OnLapse::kInDoubt;
   if (stored_.execute && !stored_.marked && !stored_.doubted && forget) {
+    answer->former_attempt = stored_.attempt;
     EndRun(world);
   } else {
     Doubt(world);
@@ -457,11 +457,7 @@ void Model::LoseLease(const World& world, Answer* answer) {
 Answer Model::Undo(Token token, const World& world) {
   const Stored before = stored_;
   if (stored_.state == State::kHeld && stored_.token == token && !stored_.seen) {
-    if (stored_.execute) {
-      EndRun(world);
-    } else {
-      Doubt(world);
-    }
+    stored_.execute ? EndRun(world) : Doubt(world);
   }
   return Finish(Answer(), before);
 }

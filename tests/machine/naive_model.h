@@ -134,7 +134,7 @@ struct Answer {
   bool durable = false, wait = false, granted = false;
   bool lapsed = false, lapsed_started = false, late_kept = false, newly_suspected = false;
   std::optional<Nanos> deadline;
-  std::string ended_attempt;
+  std::string ended_attempt, former_attempt;
   // What the reply says, each where the call has it.
   std::optional<State> state;
   std::optional<Grant> grant;

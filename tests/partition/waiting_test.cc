@@ -345,6 +345,63 @@ TEST(EndedAttemptTest, OfAnAttemptThatWasSuperseded) {
   EXPECT_EQ(harness.Do(Await("k", "a")).reason(), R::ATTEMPT_ENDED);
 }
 
+// Its lapse left nothing of it in the store.
+TEST(EndedAttemptTest, OfAnAttemptThatWasSupersededAfterAForgottenLapse) {
+  PartitionHarness harness;
+  harness.Hold(Mutexed(Acquire("k", "a")));
+  harness.Pass(2min);
+  ASSERT_EQ(harness.StoredState("k"), State::ABSENT);
+  const auto token = harness.Hold(Mutexed(Acquire("k", "b")));
+  EXPECT_EQ(harness.Do(Acquire("k", "a")).reason(), R::ATTEMPT_ENDED) << "while it is held";
+  harness.Do(Release("k", token));
+  EXPECT_EQ(harness.Do(Acquire("k", "a")).reason(), R::ATTEMPT_ENDED) << "when it is free again";
+  harness.Pass(1min);
+  EXPECT_TRUE(harness.Do(Acquire("k", "a")).granted()) << "a minute later";
+}
+
+TEST(EndedAttemptTest, OfAnAttemptWhoseForgottenLapseServedAWaiter) {
+  PartitionHarness harness;
+  harness.Hold(Mutexed(Acquire("k", "a", 1s)));
+  auto& waiter = harness.Do(Await("k", "b"));
+  harness.Pass(1s);
+  ASSERT_TRUE(waiter.granted());
+  EXPECT_EQ(harness.Do(Await("k", "a")).reason(), R::ATTEMPT_ENDED);
+}
+
+TEST(EndedAttemptTest, OfAnAttemptThatAnOperatorEnded) {
+  PartitionHarness harness;
+  auto token = harness.Hold(Mutexed(Acquire("forced", "a")));
+  harness.Do(Force("forced", token));
+  token = harness.Hold(Acquire("resolved", "a", 1s));
+  harness.Pass(1s);
+  harness.Do(Resolve("resolved", token, v1::ResolveOutcomeRequest::NOT_EXECUTED));
+  for (const char* key : {"forced", "resolved"}) {
+    ASSERT_EQ(harness.StoredState(key), State::ABSENT);
+    harness.Hold(Acquire(key, "b"));
+    EXPECT_EQ(harness.Do(Acquire(key, "a")).reason(), R::ATTEMPT_ENDED) << key;
+  }
+}
+
+TEST(EndedAttemptTest, NotAfterALapseThatNobodyFollowed) {
+  PartitionHarness harness;
+  for (int lapses = 0; lapses < 3; ++lapses) {
+    EXPECT_TRUE(harness.Do(Mutexed(Acquire("k", "a", 1s))).granted());
+    harness.Pass(1s);
+  }
+  harness.Hold(Acquire("k", "b"));
+  EXPECT_EQ(harness.Do(Acquire("k", "a")).reason(), R::ATTEMPT_ENDED);
+}
+
+TEST(EndedAttemptTest, TheOldestFormerOneIsForgottenFirst) {
+  PartitionHarness harness({}, {.ended_attempts = 2});
+  for (const char* key : {"k1", "k2", "k3"}) harness.Hold(Mutexed(Acquire(key, "a", 1s)));
+  harness.Pass(1s);
+  for (const char* key : {"k1", "k2", "k3"}) harness.Hold(Acquire(key, "b"));
+  EXPECT_TRUE(harness.Do(Acquire("k1", "a")).contended());
+  EXPECT_EQ(harness.Do(Acquire("k2", "a")).reason(), R::ATTEMPT_ENDED);
+  EXPECT_EQ(harness.Do(Acquire("k3", "a")).reason(), R::ATTEMPT_ENDED);
+}
+
 TEST(EndedAttemptTest, TheOldestIsForgottenFirst) {
   PartitionHarness harness({}, {.ended_attempts = 3});
   for (const char* attempt : {"a", "b", "c", "d"}) harness.Do(GiveUp("k", attempt));
