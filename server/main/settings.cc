@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "latchkey/v1/coordination.pb.h"
+#include "server/machine/request_checks.h"
 #include <CLI/CLI.hpp>
 #include <toml++/toml.h>
 
@@ -72,6 +74,16 @@ absl::Status SetLogLevel(const std::string& value, Settings& settings) {
   return absl::InvalidArgumentError("\"" + value + "\" is none of debug, info, warn, error");
 }
 
+absl::Status SetLeaseDurationMax(const std::string& value, NamespaceSettings& settings) {
+  auto duration = ParseDuration(value);
+  const Limits limits;
+  if (duration.ok() &&
+      (*duration < limits.lease_duration_min || *duration > limits.lease_duration_max)) {
+    return absl::InvalidArgumentError("\"" + value + "\" is not from 100ms to 15m");
+  }
+  return Assign(std::move(duration), settings.lease_duration_max);
+}
+
 // The settings that every namespace has; in the file they stand in [namespaces.NAME].
 struct NamespaceSetting {
   const char* help;
@@ -82,7 +94,7 @@ const std::map<std::string, NamespaceSetting>& NamespaceSettingsByName() {
   using N = NamespaceSettings;
   static const std::map<std::string, NamespaceSetting> settings = {
       {"payload_retention",
-       {"how long a result's payload is kept [72h]",
+       {"how long a result's payload is kept, at most as long as the key [72h]",
         [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.payload_retention); }}},
       {"key_retention",
        {"how long a completed key is remembered [90d]",
@@ -90,9 +102,7 @@ const std::map<std::string, NamespaceSetting>& NamespaceSettingsByName() {
       {"downstream_key_ttl",
        {"how long the provider deduplicates; 0: it does not [0]",
         [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.downstream_key_ttl); }}},
-      {"lease_duration_max",
-       {"longest lease, at most 15m [15m]",
-        [](const std::string& v, N& n) { return Assign(ParseDuration(v), n.lease_duration_max); }}},
+      {"lease_duration_max", {"longest lease, 100ms to 15m [15m]", SetLeaseDurationMax}},
       {"live_records_max",
        {"most records that are held or in doubt [1000000]",
         [](const std::string& v, N& n) {
@@ -184,6 +194,18 @@ absl::StatusOr<std::string> TextOf(const toml::node& node) {
   return absl::InvalidArgumentError("the value must be a text, a whole number, true or false");
 }
 
+// A name that no request can have would be settings for nobody.
+absl::Status CheckName(const std::string& name_space) {
+  if (name_space == kOtherNamespaces) return absl::OkStatus();
+  if (name_space.empty()) return absl::InvalidArgumentError("the name is empty");
+  const Limits limits;
+  const NamespaceSettings settings;
+  v1::IssueKeyRequest request;
+  request.set_namespace_(name_space);
+  const auto refusal = CheckRequest(request, {&limits, &settings, {}});
+  return refusal.has_value() ? absl::InvalidArgumentError(refusal->message) : absl::OkStatus();
+}
+
 absl::Status ReadNamespaces(const toml::node& node, const std::string& path, Draft& draft) {
   if (!node.is_table()) {
     return Wrong(LineOf(path, node), "write namespaces as tables: [namespaces.NAME]");
@@ -192,6 +214,10 @@ absl::Status ReadNamespaces(const toml::node& node, const std::string& path, Dra
     const std::string name_space(name.str());
     if (!settings.is_table()) {
       return Wrong(LineOf(path, settings), "write namespaces as tables: [namespaces.NAME]");
+    }
+    if (auto good = CheckName(name_space); !good.ok()) {
+      return Wrong(LineOf(path, settings),
+                   "namespace \"" + name_space + "\": " + std::string(good.message()));
     }
     draft.named[name_space];
     for (const auto& [key, value] : *settings.as_table()) {
@@ -240,6 +266,12 @@ absl::Status ReadFile(const std::string& path, const std::vector<Setting>& all, 
   return absl::OkStatus();
 }
 
+// A payload goes with its key at the latest, as one does for which the caller asks for longer.
+NamespaceSettings Clamped(NamespaceSettings settings) {
+  settings.payload_retention = std::min(settings.payload_retention, settings.key_retention);
+  return settings;
+}
+
 // A named namespace begins with the settings of all others.
 Namespaces BuildNamespaces(const Draft& draft) {
   NamespaceSettings others = draft.others;
@@ -254,9 +286,9 @@ Namespaces BuildNamespaces(const Draft& draft) {
     if (name == kOtherNamespaces) continue;
     NamespaceSettings settings = others;
     apply(values, settings);
-    named[name] = settings;
+    named[name] = Clamped(settings);
   }
-  return {others, std::move(named)};
+  return {Clamped(others), std::move(named)};
 }
 
 }  // namespace

@@ -48,6 +48,18 @@ TEST(BadStartTest, UnknownSettingInTheFileNamesTheLine) {
   EXPECT_FALSE(std::filesystem::exists(directory / "store"));
 }
 
+TEST(BadStartTest, WrongSettingOfANamespaceNamesTheLineAndCreatesNothing) {
+  TemporaryDirectory directory;
+  const std::string config = (directory / "latchkey.toml").string();
+  std::ofstream(config) << "[namespaces.shop]\nlease_duration_max = \"16m\"\n";
+  ExpectRefusal(RunLatchkeyd({"--config=" + config, StoreIn(directory)}),
+                "latchkey.toml:2: lease_duration_max: \"16m\" is not from 100ms to 15m");
+  std::ofstream(config) << "[namespaces.\"my shop\"]\nkey_retention = \"90d\"\n";
+  ExpectRefusal(RunLatchkeyd({"--config=" + config, StoreIn(directory)}),
+                "latchkey.toml:1: namespace \"my shop\": ");
+  EXPECT_FALSE(std::filesystem::exists(directory / "store"));
+}
+
 TEST(BadStartTest, MissingFile) {
   ExpectRefusal(RunLatchkeyd({"--config=/nowhere/latchkey.toml"}), "/nowhere/latchkey.toml");
 }

@@ -101,6 +101,44 @@ TEST_F(SettingsTest, WrongSettingsNameTheirLine) {
   EXPECT_THAT(message("namespaces = 1\n"), HasSubstr(":1"));
 }
 
+TEST_F(SettingsTest, LeasesAreNoLongerThanTheContractSays) {
+  EXPECT_EQ(MustRead({"--lease-duration-max=15m"}).server.namespaces.others().lease_duration_max,
+            15min);
+  EXPECT_EQ(MustRead({"--lease-duration-max=100ms"}).server.namespaces.others().lease_duration_max,
+            100ms);
+  for (const char* wrong : {"15m1ms", "99ms", "0"}) {
+    const auto read = Read({std::string("--lease-duration-max=") + wrong});
+    ASSERT_FALSE(read.ok()) << wrong;
+    EXPECT_THAT(std::string(read.status().message()), HasSubstr("--lease-duration-max: \""));
+  }
+  const auto read = Read({File("[namespaces.shop]\nlease_duration_max = \"1h\"\n")});
+  ASSERT_FALSE(read.ok());
+  EXPECT_THAT(std::string(read.status().message()),
+              HasSubstr(":2: lease_duration_max: \"1h\" is not from 100ms to 15m"));
+}
+
+TEST_F(SettingsTest, NamespacesThatNoRequestCanNameAreRefused) {
+  const auto message = [&](const std::string& name) {
+    const auto read = Read({File("\n[namespaces." + name + "]\nkey_retention = \"1h\"\n")});
+    return read.ok() ? "" : std::string(read.status().message());
+  };
+  EXPECT_EQ(message("\"*\""), "");
+  EXPECT_EQ(message("\"aZ09._:/@-\""), "");
+  EXPECT_EQ(message(std::string(64, 'n')), "");
+  EXPECT_THAT(message(std::string(65, 'n')), HasSubstr("65 bytes, at most 64"));
+  EXPECT_THAT(message("\"a b\""), HasSubstr(":2: namespace \"a b\": "));
+  EXPECT_THAT(message("\"shop*\""), HasSubstr("not allowed"));
+  EXPECT_THAT(message("\"\""), HasSubstr("empty"));
+}
+
+TEST_F(SettingsTest, PayloadsAreNotKeptLongerThanTheirKeys) {
+  const Namespaces namespaces = MustRead({File("[namespaces.\"*\"]\nkey_retention = \"1h\"\n"
+                                               "[namespaces.shop]\nkey_retention = \"90d\"\n")})
+                                    .server.namespaces;
+  EXPECT_EQ(namespaces.Get("anything").payload_retention, 1h);
+  EXPECT_EQ(namespaces.Get("shop").payload_retention, 72h);
+}
+
 TEST_F(SettingsTest, SwitchesStandAloneOrHaveAValue) {
   EXPECT_TRUE(MustRead({"--log-keys"}).log_keys);
   EXPECT_FALSE(MustRead({"--log-keys=false"}).log_keys);
