@@ -394,8 +394,10 @@ TEST(EndedAttemptTest, NotAfterALapseThatNobodyFollowed) {
 
 TEST(EndedAttemptTest, TheOldestFormerOneIsForgottenFirst) {
   PartitionHarness harness({}, {.ended_attempts = 2});
-  for (const char* key : {"k1", "k2", "k3"}) harness.Hold(Mutexed(Acquire(key, "a", 1s)));
-  harness.Pass(1s);
+  for (const char* key : {"k1", "k2", "k3"}) {
+    harness.Hold(Mutexed(Acquire(key, "a", 1s)));
+    harness.Pass(1s);
+  }
   for (const char* key : {"k1", "k2", "k3"}) harness.Hold(Acquire(key, "b"));
   EXPECT_TRUE(harness.Do(Acquire("k1", "a")).contended());
   EXPECT_EQ(harness.Do(Acquire("k2", "a")).reason(), R::ATTEMPT_ENDED);
