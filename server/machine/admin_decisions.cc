@@ -22,9 +22,10 @@ Step AnswerAbsent(std::uint64_t token, const Context& context) {
   return token <= context.highest_token ? Step() : Refuse(KeyUnknown());
 }
 
+// Puts an entry into the record, and gives it to the step.
 template <class Request>
 void Audit(Record& record, const Request& request, const char* action, std::string detail,
-           const Context& context) {
+           const Context& context, Step& step) {
   v1::AuditEntry entry;
   entry.set_action(action);
   entry.set_actor(request.actor());
@@ -32,6 +33,7 @@ void Audit(Record& record, const Request& request, const char* action, std::stri
   SetProto(context.now.retention, entry.mutable_at());
   entry.set_fencing_token(request.expected_fencing_token());
   entry.set_detail(std::move(detail));
+  step.audited = entry;
   Audit(record, std::move(entry), *context.limits);
 }
 
@@ -73,7 +75,7 @@ bool AlreadyResolved(const KeyState& key, const v1::ResolveOutcomeRequest& reque
 
 void Resolve(KeyState& key, const v1::ResolveOutcomeRequest& request, const Context& context,
              Step& step) {
-  Audit(*key.record, request, kResolveOutcome, DetailOf(request), context);
+  Audit(*key.record, request, kResolveOutcome, DetailOf(request), context, step);
   step.durable = true;
   if (request.outcome() == v1::ResolveOutcomeRequest::NOT_EXECUTED) {
     step.former_attempt = key.record->attempt_id();
@@ -152,8 +154,10 @@ Step Decide(KeyState& key, const v1::ForceReleaseRequest& request, const Context
     SetProto(std::max(key.lease_deadline - context.now.monotonic, Duration::zero()),
              response->mutable_unsafe_for());
     const char* to = LapseIsForgotten(*key.record) ? "ABSENT" : "IN_DOUBT";
-    Audit(*key.record, request, kForceRelease, Arrow(state, to), context);
+    Step forced;
+    Audit(*key.record, request, kForceRelease, Arrow(state, to), context, forced);
     step = Lapse(key, context);
+    step.audited = std::move(forced.audited);
   }
   response->set_state(StateOf(key));
   return step;
@@ -168,8 +172,8 @@ Step Decide(KeyState& key, const v1::DeleteRecordRequest& request, const Context
     return Refuse(StaleFencingToken(request.expected_fencing_token(), *key.record));
   }
   if (state != State::COMPLETED) return Refuse(RecordLive(state));
-  Audit(*key.record, request, kDeleteRecord, Arrow(state, "ABSENT"), context);
   Step step;
+  Audit(*key.record, request, kDeleteRecord, Arrow(state, "ABSENT"), context, step);
   step.durable = true;
   step.former_attempt = key.record->attempt_id();
   ToAbsent(key, context);

@@ -48,6 +48,9 @@ struct Now {
   // The latest the time can be, at or after `retention`: decides whether a provider still
   // deduplicates.
   WallTime latest;
+  // Since then `retention` has run with the monotonic clock, so what it says of the time that has
+  // passed is no more than has passed. What came before counts for nothing.
+  WallTime steady_since = {};
 };
 
 // One key, as it is when a command is decided.
@@ -105,6 +108,8 @@ struct Step {
   bool lapsed_started = false;
   // A report was kept that could not be recorded.
   bool late_outcome_kept = false;
+  // What an operator did by this step, as the record keeps it.
+  std::optional<v1::AuditEntry> audited;
   // This step is the one that set duplicate_effect_suspected.
   bool duplicate_suspected = false;
 };

@@ -1,5 +1,7 @@
 #include "server/main/event_log.h"
 
+#include "absl/strings/escaping.h"
+#include "latchkey/v1/admin.pb.h"
 #include "storage/store_key.h"
 #include <openssl/sha.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -18,6 +20,9 @@ std::string HashOf(const std::string& store_key) {
   for (std::size_t i = 0; i < kHashBytes; ++i) hex += fmt::format("{:02x}", digest[i]);
   return hex;
 }
+
+// Free text, in quotes and on one line, whatever is in it.
+std::string Quoted(const std::string& text) { return "\"" + absl::Utf8SafeCEscape(text) + "\""; }
 
 }  // namespace
 
@@ -42,7 +47,13 @@ void EventLog::OnStep(const std::string& store_key, const Step& step) {
         "GetRecord\"",
         Describe(store_key));
   }
-  if (step.lapsed) {
+  if (step.audited.has_value()) {
+    // A lease that an operator ends is not one whose holder fell silent.
+    const v1::AuditEntry& done = *step.audited;
+    spdlog::info("event=operator_action {} action={} actor={} fencing_token={} detail={} reason={}",
+                 Describe(store_key), done.action(), done.actor(), done.fencing_token(),
+                 Quoted(done.detail()), Quoted(done.reason()));
+  } else if (step.lapsed) {
     spdlog::info("event=lease_lapsed {} effect_started={}", Describe(store_key),
                  step.lapsed_started);
   }
