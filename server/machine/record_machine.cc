@@ -62,8 +62,10 @@ void FillGrant(const KeyState& key, const Context& context, bool replayed,
     grant.set_recover_action(remaining > Duration::zero() ? v1::Grant::RESEND_SAME_KEY
                                                           : v1::Grant::QUERY_ONLY);
     if (record.doubt_since_nanos() != 0) {
-      const Duration age = context.now.retention - WallTimeFromNanos(record.doubt_since_nanos());
-      SetProto(std::max(age, Duration::zero()), grant.mutable_doubt_age());
+      const WallTime since =
+          std::max(WallTimeFromNanos(record.doubt_since_nanos()), context.now.steady_since);
+      SetProto(std::max(context.now.retention - since, Duration::zero()),
+               grant.mutable_doubt_age());
     }
   }
   SetProto(remaining, grant.mutable_downstream_key_remaining());

@@ -84,7 +84,8 @@ void Retention::RaiseHorizons(storage::v1::StoreState& state) const {
 
 Now Retention::At(MonotonicTime monotonic) const {
   MutexLock lock(mutex_);
-  return {monotonic, retention_clock_.RetentionAt(monotonic), retention_clock_.LatestAt(monotonic)};
+  return {monotonic, retention_clock_.RetentionAt(monotonic), retention_clock_.LatestAt(monotonic),
+          retention_clock_.steady_since()};
 }
 
 WallTime Retention::HorizonOf(std::string_view name_space) const {

@@ -9,6 +9,8 @@ constexpr Duration kStepMax = std::chrono::hours(1);
 constexpr Duration kSteadyFor = std::chrono::hours(24);
 // How far a wall clock that runs steadily may drift from the monotonic clock in that time.
 constexpr Duration kSteadyWithin = std::chrono::minutes(1);
+// What the wall clock may gain between two looks without its being a step: 1% of a second.
+constexpr Duration kDriftMax = std::chrono::milliseconds(10);
 // Stands for "any time at all" where the time that has passed is not known.
 constexpr Duration kUnknown = std::chrono::hours(24 * 365 * 100);
 
@@ -25,10 +27,16 @@ RetentionClock::RetentionClock(std::optional<WallTime> stored, bool accept_steps
       tick_latest_(tick_retention_),
       accept_steps_(accept_steps) {
   Tick(monotonic, wall);
+  steady_since_ = tick_retention_;
 }
 
 void RetentionClock::Tick(MonotonicTime monotonic, WallTime wall) {
-  const WallTime steady = tick_retention_ + (monotonic - tick_at_);
+  const WallTime steady = RetentionAt(monotonic);
+  Follow(monotonic, wall, steady);
+  if (tick_retention_ - steady > kDriftMax) steady_since_ = tick_retention_;
+}
+
+void RetentionClock::Follow(MonotonicTime monotonic, WallTime wall, WallTime steady) {
   tick_at_ = monotonic;
   if (wall - steady > kStepMax && !accept_steps_) {
     const Duration lead = Lead(wall, monotonic);

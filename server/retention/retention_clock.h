@@ -26,13 +26,21 @@ class RetentionClock {
   // Never behind the true time, unless every clock of the machine is.
   WallTime LatestAt(MonotonicTime monotonic) const;
 
+  // The last reading of RetentionAt that was a step: at the start, where it is not known how long
+  // nobody looked, or where the clock followed the wall clock forward. From there on it has run
+  // with the monotonic clock, within the 1% by which any two clocks may drift apart.
+  WallTime steady_since() const { return steady_since_; }
+
   // The wall clock is off by more than an hour, either way, and is not followed.
   bool in_doubt() const { return in_doubt_; }
 
  private:
+  void Follow(MonotonicTime monotonic, WallTime wall, WallTime steady);
+
   MonotonicTime tick_at_;
   WallTime tick_retention_;
   WallTime tick_latest_;
+  WallTime steady_since_;
   const bool accept_steps_;
   bool in_doubt_ = false;
   // While the wall clock is ahead by a step: when that was first seen, and by how much the wall

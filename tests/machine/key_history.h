@@ -68,6 +68,7 @@ class KeyHistory {
   Nanos monotonic_;
   Nanos retention_;
   Nanos latest_ahead_ = 0;
+  Nanos steady_since_ = 0;
   Nanos horizon_ = 0;
   Token highest_ = 0;
   std::vector<Token> tokens_;           // given to this key

@@ -61,6 +61,7 @@ World KeyHistory::MakeWorld(const Command& command) const {
   world.retention = retention_;
   world.latest = retention_ + latest_ahead_;
   world.horizon = horizon_;
+  world.steady_since = steady_since_;
   world.highest = highest_;
   world.waiters = command.waiters;
   world.creation_refusal = command.creation_refusal;
@@ -73,7 +74,7 @@ World KeyHistory::MakeWorld(const Command& command) const {
 Context KeyHistory::MakeContext(const World& world) const {
   Context context;
   context.now = {MonotonicTime(Duration(world.monotonic)), WallTimeFromNanos(world.retention),
-                 WallTimeFromNanos(world.latest)};
+                 WallTimeFromNanos(world.latest), WallTimeFromNanos(world.steady_since)};
   context.limits = &limits_;
   context.settings = &namespace_settings_;
   context.horizon = WallTimeFromNanos(world.horizon);
@@ -173,6 +174,7 @@ void KeyHistory::Advance(const Command& command) {
   const Nanos by = std::max<Nanos>(0, ChooseStep(command.step));
   monotonic_ += by;
   retention_ += by;
+  if (command.wall_steps) steady_since_ = retention_ += kTick;
   latest_ahead_ = command.latest_ahead ? kTick : 0;
   if (command.raise_horizon) horizon_ = std::max(horizon_, retention_ - 500 * kSecond);
 }

@@ -147,6 +147,7 @@ Command RandomCommand(Random& random, int callers) {
       command.step = RandomStep(random);
       command.raise_horizon = random.OneIn(20);
       command.latest_ahead = random.OneIn(4);
+      command.wall_steps = random.OneIn(20);
       break;
     default:
       break;
@@ -204,7 +205,7 @@ std::string Print(const Command& command) {
       break;
     case Kind::kAdvance:
       out << " " << at(kSteps, command.step) << " raise_horizon=" << command.raise_horizon
-          << " latest_ahead=" << command.latest_ahead;
+          << " latest_ahead=" << command.latest_ahead << " wall_steps=" << command.wall_steps;
       break;
     case Kind::kReleaseAttempt:
       out << " caller=" << command.caller;

@@ -78,6 +78,7 @@ struct Command {
   TimeStep step = TimeStep::kTick;
   bool raise_horizon = false;
   bool latest_ahead = false;
+  bool wall_steps = false;
   int waiters = 0;
   std::string creation_refusal;
 };

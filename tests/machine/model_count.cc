@@ -59,6 +59,9 @@ void KeyHistory::Count(const Command& command, const Stored& before, const Answe
     if (!answer.grant->lates.empty()) count("grant with late_outcomes");
     if (!answer.grant->checkpoint.empty()) count("grant with a checkpoint");
     if (answer.grant->doubt_age > 0) count("grant with a doubt_age");
+    if (answer.grant->doubt_age > 0 && before.doubt_since < steady_since_) {
+      count("grant whose doubt_age begins with a step");
+    }
     if (before.state == State::kCompleted) count("grant of a forgotten key");
   } else if (answer.contention) {
     count(answer.contention->in_doubt ? "contention in_doubt" : "contention");

@@ -41,6 +41,7 @@ constexpr const char* kFloors[] = {
     "grant with late_outcomes",
     "grant with a checkpoint",
     "grant with a doubt_age",
+    "grant whose doubt_age begins with a step",
     "grant of a forgotten key",
     "AcquireLock refused FINGERPRINT_MISMATCH",
     "AcquireLock refused ATTEMPT_ENDED",

@@ -135,7 +135,7 @@ Answer Model::AnswerGrant(const World& world, bool replayed) const {
   grant.downstream_remaining = std::max<Nanos>(0, stored_.created + stored_.ttl - world.latest);
   grant.resend = !grant.execute && grant.downstream_remaining > 0;
   if (!grant.execute && stored_.doubt_since != 0) {
-    grant.doubt_age = world.retention - stored_.doubt_since;
+    grant.doubt_age = world.retention - std::max(stored_.doubt_since, world.steady_since);
   }
   grant.lates = stored_.lates;
   Answer answer;

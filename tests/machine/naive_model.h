@@ -78,7 +78,7 @@ struct Stored {
 };
 
 struct World {
-  Nanos monotonic = 0, retention = 0, latest = 0, horizon = 0;
+  Nanos monotonic = 0, retention = 0, latest = 0, horizon = 0, steady_since = 0;
   Token highest = 0;
   int waiters = 0;
   bool attempt_ended = false;

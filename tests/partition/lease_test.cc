@@ -95,6 +95,23 @@ TEST(LapseTest, ThousandsAtOnceAreOneCommit) {
   EXPECT_EQ(harness.counts().in_doubt, 5'000);
 }
 
+// Who recovers waits until the doubt is older than any call to the provider.
+TEST(DoubtAgeTest, IsNoMoreThanHasPassedWhateverTheWallClockDoes) {
+  PartitionHarness harness;
+  harness.Hold(Acquire("before", "a"));
+  harness.Hold(Acquire("after", "a", kLease + 5s));
+  harness.Pass(kLease);
+  harness.StepWall(59min);
+  harness.Pass(5s);
+  ASSERT_EQ(harness.counts().in_doubt, 2);
+  harness.Pass(3s);
+  const auto age = [&](const char* key) {
+    return FromProto(harness.Do(AcceptingRecover(Acquire(key, "b"))).grant().doubt_age());
+  };
+  EXPECT_EQ(age("before"), 8s) << "counted from the step";
+  EXPECT_EQ(age("after"), 3s);
+}
+
 TEST(RenewalTest, MovesTheDeadline) {
   PartitionHarness harness;
   const auto token = harness.Hold(Acquire("k", "a"));

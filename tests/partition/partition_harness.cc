@@ -72,6 +72,11 @@ void PartitionHarness::Pass(Duration time) {
   }
 }
 
+void PartitionHarness::StepWall(Duration by) {
+  clock.StepWall(by);
+  retention_->Tick();
+}
+
 void PartitionHarness::Restart() {
   RestartWithoutServing();
   partition_->BeginServing();

@@ -73,6 +73,8 @@ class PartitionHarness {
   void Run();
   // Lets time pass with a batch every 100 ms, as a partition's thread would.
   void Pass(Duration time);
+  // Steps the wall clock, and lets the retention clock look at it.
+  void StepWall(Duration by);
 
   // A crash, or a stop: a new partition over the same store, which takes up what is held. Calls
   // that are not finished are never heard of again.

@@ -42,6 +42,8 @@ class WatchedClock {
   // How far it is behind the wall clock.
   Duration behind() { return machine.Wall() - now(); }
   bool in_doubt() const { return clock_->in_doubt(); }
+  // How long it has run without a step, as far as anybody can tell.
+  Duration steady_for() { return now() - clock_->steady_since(); }
 
   FakeClock machine;
 
@@ -207,6 +209,49 @@ TEST(RetentionClockTest, RestartWithAWallClockBehindWhatIsStored) {
   clock.Open(stored);
   EXPECT_EQ(clock.now(), stored);
   EXPECT_TRUE(clock.in_doubt());
+}
+
+TEST(SteadyTest, BeginsWithTheProcess) {
+  WatchedClock clock;
+  EXPECT_EQ(clock.steady_for(), 0s);
+  clock.Pass(3h);
+  EXPECT_EQ(clock.steady_for(), 3h);
+  clock.machine.Advance(30min);  // nobody knows how long it was down
+  clock.Restart();
+  EXPECT_EQ(clock.steady_for(), 0s);
+}
+
+TEST(SteadyTest, BeginsAnewWithEveryStepThatIsFollowed) {
+  WatchedClock clock;
+  clock.Pass(3h);
+  clock.Step(59min);
+  EXPECT_EQ(clock.behind(), 0s) << "it was followed";
+  EXPECT_EQ(clock.steady_for(), 0s);
+  clock.Pass(10min);
+  EXPECT_EQ(clock.steady_for(), 10min);
+}
+
+TEST(SteadyTest, GoesOnWhereTheClockFollowsNoStep) {
+  WatchedClock clock;
+  clock.Pass(3h);
+  clock.Step(2h);
+  clock.Pass(1h);
+  EXPECT_EQ(clock.steady_for(), 4h);
+  clock.Pass(23h);
+  EXPECT_EQ(clock.behind(), 0s) << "now it was";
+  EXPECT_EQ(clock.steady_for(), 0s);
+  clock.Step(-2h);
+  clock.Pass(1h);
+  EXPECT_EQ(clock.steady_for(), 1h);
+}
+
+TEST(SteadyTest, GoesOnWhereClocksDrift) {
+  WatchedClock clock;
+  clock.Pass(1h);
+  clock.Step(std::chrono::milliseconds(10));
+  EXPECT_GT(clock.steady_for(), 1h);
+  clock.Step(std::chrono::milliseconds(11));
+  EXPECT_EQ(clock.steady_for(), 0s);
 }
 
 }  // namespace
