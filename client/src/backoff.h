@@ -11,7 +11,9 @@ namespace latchkey::inline client::internal {
 class Backoff {
  public:
   Backoff(std::chrono::nanoseconds min, std::chrono::nanoseconds max)
-      : min_(min), max_(std::max(min, max)), bound_(min_) {}
+      : min_(std::clamp(min, std::chrono::nanoseconds(0), kLongest)),
+        max_(std::clamp(max, min_, kLongest)),
+        bound_(min_) {}
 
   // Between 0 and the bound, which doubles up to the maximum. `random` is uniform over 64 bits.
   std::chrono::nanoseconds Next(std::uint64_t random) {
@@ -22,6 +24,8 @@ class Backoff {
   void Reset() { bound_ = min_; }
 
  private:
+  static constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(1);
+
   std::chrono::nanoseconds min_;
   std::chrono::nanoseconds max_;
   std::chrono::nanoseconds bound_;

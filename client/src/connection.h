@@ -32,7 +32,7 @@ struct Validity {
   // Before the call that brought it was sent.
   BootClock::time_point sent_at = {};
   // sent_at + (server_elapsed + lease_remaining) x (1 - drift): the service ends the lease no
-  // earlier.
+  // earlier. Both are bounded by what they can be.
   BootClock::time_point safe_until = {};
 };
 
@@ -89,9 +89,15 @@ struct CheckCall {
   CheckOptions options;
 };
 
+struct IssueCall {
+  std::string key_namespace;
+  IssueOptions options;
+};
+
 // Thread-safe. Every callback is called exactly once, possibly before the call returns, on a thread
-// that it must not block; after Close perhaps never.
-class Connection : public std::enable_shared_from_this<Connection> {
+// that it must not block; after Close perhaps never: it is destroyed then. Calls that take a stop
+// token end soon after it was used, with CANCELLED or the answer that was on its way.
+class Connection {
  public:
   virtual ~Connection() = default;
 
@@ -103,28 +109,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual void RecordResult(RecordCall call, Callback<Answer<StoredResult>> callback) = 0;
   virtual void Release(ReleaseCall call, Callback<Answer<KeyStatus::State>> callback) = 0;
   virtual void CheckResult(CheckCall call, Callback<Answer<KeyStatus>> callback) = 0;
-  virtual void IssueKey(std::string key_namespace, Callback<Answer<std::string>> callback) = 0;
+  virtual void IssueKey(IssueCall call, Callback<Answer<std::string>> callback) = 0;
 
   virtual const std::shared_ptr<Runtime>& runtime() const = 0;
   // Drops what is under way, in bounded time. Nothing is called back afterwards that did not begin
   // before.
   virtual void Close() = 0;
 };
-
-// Blocks until `start` has called back the callback that it is given.
-template <typename T, typename Start>
-T Await(Runtime& runtime, Start start) {
-  struct State {
-    Event ready;
-    std::optional<T> value;
-  };
-  auto state = std::make_shared<State>();
-  start([state](T value) {
-    state->value.emplace(std::move(value));
-    state->ready.Set();
-  });
-  runtime.Wait(state->ready);
-  return std::move(*state->value);
-}
 
 }  // namespace latchkey::inline client::internal

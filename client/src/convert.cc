@@ -17,6 +17,9 @@ constexpr std::int64_t kCentury = 100LL * 366 * 24 * 3600;  // Seconds.
 // One in a hundred: how much faster the service's clock may run than ours.
 constexpr int kDriftParts = 100;
 
+// The service grants 15 minutes at most, and may add as much after a stall of its own.
+constexpr std::chrono::minutes kLeaseMax(30);
+
 // The service keeps no payload of more than 1 MiB, and gRPC takes no message of more than 4. One
 // byte above the first is sent, so that the rest of the outcome arrives and the payload is seen to
 // be too large.
@@ -162,12 +165,14 @@ google::protobuf::Duration ToProto(nanoseconds duration) {
   return proto;
 }
 
-Validity ToValidity(BootClock::time_point sent_at, const google::protobuf::Duration& server_elapsed,
+Validity ToValidity(const Exchange& exchange, const google::protobuf::Duration& server_elapsed,
                     const google::protobuf::Duration& lease_remaining) {
-  const nanoseconds lasts = std::min<nanoseconds>(
-      FromProto(server_elapsed) + FromProto(lease_remaining), seconds(kCentury));
+  const nanoseconds elapsed =
+      std::min<nanoseconds>(FromProto(server_elapsed), exchange.answered_at - exchange.sent_at);
+  const nanoseconds lasts = elapsed + std::min<nanoseconds>(FromProto(lease_remaining), kLeaseMax);
   // Rounded against us.
-  return {.sent_at = sent_at, .safe_until = sent_at + lasts - lasts / kDriftParts - nanoseconds(1)};
+  return {.sent_at = exchange.sent_at,
+          .safe_until = exchange.sent_at + lasts - lasts / kDriftParts - nanoseconds(1)};
 }
 
 v1::AcquireLockRequest ToRequest(const AcquireCall& call) {
@@ -224,16 +229,32 @@ v1::CheckResultRequest ToRequest(const CheckCall& call) {
   return request;
 }
 
-v1::IssueKeyRequest ToIssueKeyRequest(const std::string& key_namespace) {
+v1::IssueKeyRequest ToRequest(const IssueCall& call) {
   v1::IssueKeyRequest request;
-  request.set_namespace_(ToUtf8(key_namespace));
+  request.set_namespace_(ToUtf8(call.key_namespace));
   return request;
 }
 
-AcquireReply ToReply(const v1::AcquireLockResponse& response, BootClock::time_point sent_at) {
+std::optional<RecordCall> ToCall(const v1::RecordResultRequest& request) {
+  const auto outcome = ToOutcome(request.outcome());
+  if (!outcome || request.fencing_token() == 0) return std::nullopt;
+  ResultFields fields{.code = request.code(),
+                      .provider_reference = request.provider_reference(),
+                      .content_type = request.content_type(),
+                      .payload = request.payload()};
+  if (request.has_retention()) fields.retention = FromProto(request.retention());
+  return RecordCall{.name = {request.namespace_(), request.key()},
+                    .fencing_token = request.fencing_token(),
+                    .deadline = {},
+                    .outcome = *outcome == StoredResult::Outcome::kSucceeded
+                                   ? Succeeded(std::move(fields))
+                                   : Rejected(std::move(fields))};
+}
+
+AcquireReply ToReply(const v1::AcquireLockResponse& response, const Exchange& exchange) {
   switch (response.outcome_case()) {
     case v1::AcquireLockResponse::kGrant:
-      return ToGrant(response.grant(), ToValidity(sent_at, response.server_elapsed(),
+      return ToGrant(response.grant(), ToValidity(exchange, response.server_elapsed(),
                                                   response.grant().lease_remaining()));
     case v1::AcquireLockResponse::kCompleted:
       return ToCompleted(response.completed());

@@ -1,11 +1,13 @@
 #include "grpc_transport.h"
 
 #include <optional>
+#include <stop_token>
 #include <unordered_set>
 #include <utility>
 
 #include "base/mutex.h"
 #include "latchkey/v1/coordination.grpc.pb.h"
+#include "library_thread.h"
 #include <grpc/support/time.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -35,17 +37,18 @@ class Calls {
     calls_.erase(call);
     if (calls_.empty()) none_left_.NotifyAll();
   }
-  // Returns when all have ended, or after `bound`.
-  void CancelAll(std::chrono::nanoseconds bound) {
+  // Returns true when all have ended, or false after `bound`.
+  bool CancelAll(std::chrono::nanoseconds bound) {
     const auto until = std::chrono::steady_clock::now() + bound;
     MutexLock lock(mutex_);
     closed_ = true;
     for (grpc::ClientContext* call : calls_) call->TryCancel();
     while (!calls_.empty()) {
       const auto left = until - std::chrono::steady_clock::now();
-      if (left <= std::chrono::nanoseconds(0)) return;
+      if (left <= std::chrono::nanoseconds(0)) return false;
       none_left_.WaitFor(mutex_, left);
     }
+    return true;
   }
 
  private:
@@ -55,11 +58,18 @@ class Calls {
   std::unordered_set<grpc::ClientContext*> calls_ GUARDED_BY(mutex_);
 };
 
+struct Cancel {
+  grpc::ClientContext* context;
+  // Before the call begins, too: it then ends at once.
+  void operator()() const { context->TryCancel(); }
+};
+
 // Everything a call needs until its callback has run.
 template <typename Request, typename Response>
 struct Call {
   // Owns a share of the channel.
   std::optional<grpc::ClientContext> context{std::in_place};
+  std::optional<std::stop_callback<Cancel>> stop;
   Request request;
   Response response;
   Done<Response> done;
@@ -88,32 +98,37 @@ class GrpcTransport final : public Transport {
             target, grpc::InsecureChannelCredentials(), MakeChannelArguments()))),
         calls_(std::make_shared<Calls>()) {}
 
-  void AcquireLock(v1::AcquireLockRequest request, std::chrono::nanoseconds timeout,
+  void AcquireLock(v1::AcquireLockRequest request, TryLimits limits,
                    Done<v1::AcquireLockResponse> done) override {
-    Start(&Async::AcquireLock, std::move(request), timeout, std::move(done));
+    Start(&Async::AcquireLock, std::move(request), std::move(limits), std::move(done));
   }
-  void RenewLease(v1::RenewLeaseRequest request, std::chrono::nanoseconds timeout,
+  void RenewLease(v1::RenewLeaseRequest request, TryLimits limits,
                   Done<v1::RenewLeaseResponse> done) override {
-    Start(&Async::RenewLease, std::move(request), timeout, std::move(done));
+    Start(&Async::RenewLease, std::move(request), std::move(limits), std::move(done));
   }
-  void CheckResult(v1::CheckResultRequest request, std::chrono::nanoseconds timeout,
+  void CheckResult(v1::CheckResultRequest request, TryLimits limits,
                    Done<v1::CheckResultResponse> done) override {
-    Start(&Async::CheckResult, std::move(request), timeout, std::move(done));
+    Start(&Async::CheckResult, std::move(request), std::move(limits), std::move(done));
   }
-  void RecordResult(v1::RecordResultRequest request, std::chrono::nanoseconds timeout,
+  void RecordResult(v1::RecordResultRequest request, TryLimits limits,
                     Done<v1::RecordResultResponse> done) override {
-    Start(&Async::RecordResult, std::move(request), timeout, std::move(done));
+    Start(&Async::RecordResult, std::move(request), std::move(limits), std::move(done));
   }
-  void Release(v1::ReleaseRequest request, std::chrono::nanoseconds timeout,
+  void Release(v1::ReleaseRequest request, TryLimits limits,
                Done<v1::ReleaseResponse> done) override {
-    Start(&Async::Release, std::move(request), timeout, std::move(done));
+    Start(&Async::Release, std::move(request), std::move(limits), std::move(done));
   }
-  void IssueKey(v1::IssueKeyRequest request, std::chrono::nanoseconds timeout,
+  void IssueKey(v1::IssueKeyRequest request, TryLimits limits,
                 Done<v1::IssueKeyResponse> done) override {
-    Start(&Async::IssueKey, std::move(request), timeout, std::move(done));
+    Start(&Async::IssueKey, std::move(request), std::move(limits), std::move(done));
   }
 
-  void Shutdown() override { calls_->CancelAll(kShutdownBound); }
+  void Shutdown() override {
+    if (calls_->CancelAll(kShutdownBound)) return;
+    // A callback blocks a thread of gRPC, which would then be the channel's last owner, and gRPC
+    // aborts there. So nobody ever is.
+    new std::shared_ptr<v1::CoordinationService::Stub>(stub_);
+  }
 
  private:
   using Async = v1::CoordinationService::StubInterface::async_interface;
@@ -122,7 +137,7 @@ class GrpcTransport final : public Transport {
                                  std::function<void(grpc::Status)>);
 
   template <typename Request, typename Response>
-  void Start(Method<Request, Response> method, Request request, std::chrono::nanoseconds timeout,
+  void Start(Method<Request, Response> method, Request request, TryLimits limits,
              Done<Response> done) {
     auto call = std::make_shared<Call<Request, Response>>();
     grpc::ClientContext* const context = &*call->context;
@@ -132,7 +147,8 @@ class GrpcTransport final : public Transport {
     call->request = std::move(request);
     call->done = std::move(done);
     context->set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                       gpr_time_from_nanos(timeout.count(), GPR_TIMESPAN)));
+                                       gpr_time_from_nanos(limits.timeout.count(), GPR_TIMESPAN)));
+    if (limits.stop.stop_possible()) call->stop.emplace(limits.stop, Cancel{context});
     (stub_->async()->*method)(context, &call->request, &call->response,
                               [call, context, calls = calls_](const grpc::Status& status) {
                                 Finish(*call, status);
@@ -144,13 +160,15 @@ class GrpcTransport final : public Transport {
   // threads, so Shutdown waits for this.
   template <typename Request, typename Response>
   static void Finish(Call<Request, Response>& call, const grpc::Status& status) {
+    const LibraryThread mark;
+    call.stop.reset();
     const Done<Response> done = std::exchange(call.done, nullptr);
     done({status.error_code(), status.error_message(), status.error_details()},
          std::move(call.response));
     call.context.reset();
   }
 
-  const std::unique_ptr<v1::CoordinationService::Stub> stub_;
+  const std::shared_ptr<v1::CoordinationService::Stub> stub_;
   const std::shared_ptr<Calls> calls_;
 };
 

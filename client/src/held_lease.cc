@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "once.h"
+
 namespace latchkey::inline client::internal {
 namespace {
 
@@ -29,17 +31,20 @@ std::string Describe(const Error& error) {
 
 }  // namespace
 
-std::shared_ptr<HeldLease> HeldLease::Start(std::shared_ptr<Connection> connection, KeyName name,
+std::shared_ptr<HeldLease> HeldLease::Start(std::shared_ptr<Connection> connection,
+                                            std::shared_ptr<Deliveries> deliveries, KeyName name,
                                             AcquireOptions options, Grant grant) {
-  std::shared_ptr<HeldLease> held(
-      new HeldLease(std::move(connection), std::move(name), std::move(options), std::move(grant)));
+  std::shared_ptr<HeldLease> held(new HeldLease(std::move(connection), std::move(deliveries),
+                                                std::move(name), std::move(options),
+                                                std::move(grant)));
   held->BeginRenewing();
   return held;
 }
 
-HeldLease::HeldLease(std::shared_ptr<Connection> connection, KeyName name, AcquireOptions options,
-                     Grant grant)
+HeldLease::HeldLease(std::shared_ptr<Connection> connection, std::shared_ptr<Deliveries> deliveries,
+                     KeyName name, AcquireOptions options, Grant grant)
     : connection_(std::move(connection)),
+      deliveries_(std::move(deliveries)),
       name_(std::move(name)),
       options_(std::move(options)),
       grant_(std::move(grant)),
@@ -92,7 +97,13 @@ nanoseconds HeldLease::DoubtAge() {
   return grant_.doubt_age + (Now() - granted_at_);
 }
 
-Answer<nanoseconds> HeldLease::Renew(Renewal renewal) {
+void HeldLease::OnLost(Callback<std::string> callback) {
+  MutexLock lock(mutex_);
+  on_lost_.push_back(std::move(callback));
+  if (IsLost() && !on_lost_.empty()) Tell(std::exchange(on_lost_, {}));
+}
+
+void HeldLease::Renew(Renewal renewal, Callback<Answer<nanoseconds>> callback) {
   RenewCall call{.name = name_,
                  .fencing_token = grant_.fencing_token,
                  .deadline = {},
@@ -100,82 +111,122 @@ Answer<nanoseconds> HeldLease::Renew(Renewal renewal) {
                  .lease_duration = renewal.lease_duration,
                  .effect_started = renewal.effect_started,
                  .checkpoint = renewal.checkpoint};
+  std::optional<Error> lost;
   {
     MutexLock lock(mutex_);
-    if (IsLost()) return LostError();
+    if (IsLost()) lost = LostError();
     call.deadline = safe_until_;
   }
-  const auto answer = Await<Answer<Validity>>(*connection_->runtime(), [&](auto callback) {
-    connection_->RenewLease(std::move(call), std::move(callback));
-  });
+  if (lost) return callback(std::move(*lost));
+  connection_->RenewLease(std::move(call),
+                          [self = shared_from_this(), checkpoint = std::move(renewal.checkpoint),
+                           callback = std::move(callback)](const Answer<Validity>& answer) {
+                            callback(self->OnAsked(checkpoint, answer));
+                          });
+}
+
+Answer<nanoseconds> HeldLease::OnAsked(const std::optional<std::string>& checkpoint,
+                                       const Answer<Validity>& answer) {
   MutexLock lock(mutex_);
   if (IsLost()) return LostError();
   if (!answer.ok()) {
     if (EndsLease(answer.error())) Lose(answer.error().reason);
     return answer.error();
   }
-  if (renewal.checkpoint) checkpoint_ = *renewal.checkpoint;
+  if (checkpoint) checkpoint_ = *checkpoint;
   Extend(*answer);
   return safe_until_ - Now();
 }
 
-RecordAnswer HeldLease::Record(const Outcome& outcome) {
+void HeldLease::Record(const Outcome& outcome, Callback<RecordAnswer> callback) {
   if (!outcome.is_final()) {
-    return {.status = RecordAnswer::Status::kUnrecorded,
-            .error = Error{.kind = Error::Kind::kRefused,
-                           .reason = "OUTCOME_REQUIRED",
-                           .message = "only Succeeded and Rejected can be recorded; use Release"}};
+    return callback(
+        {.status = RecordAnswer::Status::kUnrecorded,
+         .error = Error{.kind = Error::Kind::kRefused,
+                        .reason = "OUTCOME_REQUIRED",
+                        .message = "only Succeeded and Rejected can be recorded; use Release"}});
   }
-  RecordCall call{name_, grant_.fencing_token, Now() + options_.record_timeout, outcome};
-  auto answer = Await<Answer<StoredResult>>(*connection_->runtime(), [&](auto callback) {
-    connection_->RecordResult(std::move(call), std::move(callback));
-  });
-  if (answer.ok()) {
+  const auto self = shared_from_this();
+  deliveries_->Deliver(
+      {name_, grant_.fencing_token, Now() + options_.record_timeout, outcome},
+      [self, callback = std::move(callback)](Deliveries::Progress progress) {
+        self->OnDelivered(std::move(progress), callback);
+      },
+      [self](const Answer<StoredResult>& answer) {
+        self->End(answer.ok() ? "RECORDED" : answer.error().reason);
+      });
+}
+
+void HeldLease::OnDelivered(Deliveries::Progress progress, const Callback<RecordAnswer>& callback) {
+  if (progress.answer.ok()) {
     End("RECORDED");
-    return {.status = RecordAnswer::Status::kRecorded, .stored = std::move(answer.value())};
+    return callback(
+        {.status = RecordAnswer::Status::kRecorded, .stored = std::move(progress.answer.value())});
   }
-  const Error& error = answer.error();
+  const Error& error = progress.answer.error();
   const bool superseded =
       error.kind == Error::Kind::kRefused &&
       (error.reason == "STALE_FENCING_TOKEN" || error.reason == "RESULT_CONFLICT");
-  if (!superseded) return {.status = RecordAnswer::Status::kUnrecorded, .error = error};
+  if (!superseded) {
+    {
+      MutexLock lock(mutex_);
+      delivering_ = progress.goes_on;
+    }
+    return callback({.status = RecordAnswer::Status::kUnrecorded,
+                     .delivering = progress.goes_on,
+                     .error = error});
+  }
   End(error.reason);
-  RecordAnswer result{.status = RecordAnswer::Status::kSuperseded, .error = error};
-  const Answer<KeyStatus> status = Check(options_.wait_timeout);
-  if (status.ok()) result.stored = status->result;
-  return result;
+  Check(options_.wait_timeout, [error, callback](const Answer<KeyStatus>& status) {
+    RecordAnswer result{.status = RecordAnswer::Status::kSuperseded, .error = error};
+    if (status.ok()) result.stored = status->result;
+    callback(std::move(result));
+  });
 }
 
-Answer<KeyStatus> HeldLease::Release(Effect effect) {
-  ReleaseCall call{name_, grant_.fencing_token, Now() + options_.record_timeout, effect};
-  const auto answer = Await<Answer<KeyStatus::State>>(*connection_->runtime(), [&](auto callback) {
-    connection_->Release(std::move(call), std::move(callback));
-  });
+void HeldLease::Release(Effect effect, Callback<Answer<KeyStatus>> callback) {
+  connection_->Release(
+      {name_, grant_.fencing_token, Now() + options_.record_timeout, effect},
+      [self = shared_from_this(), callback = std::move(callback)](
+          const Answer<KeyStatus::State>& answer) { self->OnReleased(answer, callback); });
+}
+
+void HeldLease::OnReleased(const Answer<KeyStatus::State>& answer,
+                           const Callback<Answer<KeyStatus>>& callback) {
   if (answer.ok()) {
     End("RELEASED");
-    return KeyStatus{.state = *answer};
+    return callback(KeyStatus{.state = *answer});
   }
   const Error& error = answer.error();
   if (error.kind == Error::Kind::kRefused) End(error.reason);
-  if (error.reason != "STALE_FENCING_TOKEN") return error;
+  if (error.reason != "STALE_FENCING_TOKEN") return callback(error);
   // Somebody else has been granted the key: there is nothing left to give back.
-  Answer<KeyStatus> status = Check(nanoseconds(0));
-  return status.ok() ? status : KeyStatus{.state = KeyStatus::State::kHeld};
+  Check(nanoseconds(0), [callback](Answer<KeyStatus> status) {
+    callback(status.ok() ? std::move(status) : KeyStatus{.state = KeyStatus::State::kHeld});
+  });
 }
 
-void HeldLease::Drop() {
+void HeldLease::Drop(Callback<Answer<KeyStatus::State>> callback) {
   ReleaseCall call{name_, grant_.fencing_token, {}, Effect::kUnknown};
+  bool over = false;
   {
     MutexLock lock(mutex_);
     // Past safe_until the service does the same by itself.
-    if (IsLost()) return;
-    Lose("RELEASED");
+    over = IsLost() || delivering_;
+    if (!over) Lose("RELEASED");
     call.deadline = safe_until_;
   }
-  auto released = std::make_shared<Event>();
+  const Error unanswered{.message = "nobody has confirmed yet that the lock is given back"};
+  if (over) return callback(unanswered);
+  const auto runtime = connection_->runtime();
+  const Once<Answer<KeyStatus::State>> once(std::move(callback),
+                                            [unanswered] { return unanswered; });
+  const auto timer = runtime->RunAt(Now() + kDropBound, [once, unanswered] { once(unanswered); });
   connection_->Release(std::move(call),
-                       [released](const Answer<KeyStatus::State>&) { released->Set(); });
-  connection_->runtime()->Wait(*released, Now() + kDropBound);
+                       [once, runtime, timer](const Answer<KeyStatus::State>& answer) {
+                         runtime->Cancel(timer);
+                         once(answer);
+                       });
 }
 
 bool HeldLease::IsLost() {
@@ -189,6 +240,15 @@ void HeldLease::Lose(const std::string& reason) {
   if (!lost_reason_.empty()) return;
   lost_reason_ = reason;
   connection_->runtime()->Cancel(timer_);
+  if (!on_lost_.empty()) Tell(std::exchange(on_lost_, {}));
+}
+
+void HeldLease::Tell(std::vector<Callback<std::string>> callbacks) {
+  // In a task, because they are called, and destroyed, without the lock.
+  connection_->runtime()->RunAt(Now(), [callbacks = std::move(callbacks), reason = lost_reason_] {
+    if (reason == "RECORDED" || reason == "RELEASED") return;
+    for (const auto& callback : callbacks) callback(reason);
+  });
 }
 
 void HeldLease::End(const std::string& reason) {
@@ -205,14 +265,18 @@ void HeldLease::Extend(const Validity& validity) {
 BootClock::time_point HeldLease::RenewalDue() {
   // When a third of the lease is gone; a little earlier, so that leases taken together drift apart.
   const nanoseconds lease = options_.lease_duration;
-  const auto spread = static_cast<std::uint64_t>(std::max<nanoseconds::rep>(lease.count() / 30, 1));
-  const nanoseconds early(connection_->runtime()->Random() % spread);
-  return safe_until_ - lease * 2 / 3 - early;
+  return safe_until_ - lease * 2 / 3 - UpTo(lease / 30);
+}
+
+nanoseconds HeldLease::UpTo(nanoseconds longest) {
+  const auto parts = static_cast<std::uint64_t>(std::max<nanoseconds::rep>(longest.count(), 1));
+  return nanoseconds(connection_->runtime()->Random() % parts);
 }
 
 void HeldLease::BeginRenewing() {
   MutexLock lock(mutex_);
-  ScheduleRenewal(RenewalDue());
+  // The first time up to half of that earlier: thousands taken at once are not renewed at once.
+  ScheduleRenewal(RenewalDue() - UpTo(options_.lease_duration / 6));
 }
 
 void HeldLease::ScheduleRenewal(BootClock::time_point when) {
@@ -222,14 +286,17 @@ void HeldLease::ScheduleRenewal(BootClock::time_point when) {
 }
 
 void HeldLease::RenewInBackground() {
+  BootClock::time_point deadline;
   {
     MutexLock lock(mutex_);
     if (IsLost()) return;
+    // Not past safe_until_: the loss is noticed then, and a later answer would change nothing.
+    deadline = std::min(Now() + options_.lease_duration / 3, safe_until_);
   }
   connection_->RenewLease(
       {.name = name_,
        .fencing_token = grant_.fencing_token,
-       .deadline = Now() + options_.lease_duration / 3,
+       .deadline = deadline,
        .rule = RetryRule::kNever},
       [self = shared_from_this()](const Answer<Validity>& answer) { self->OnRenewed(answer); });
 }
@@ -255,15 +322,14 @@ Error HeldLease::LostError() {
           .message = "the lease on " + name_.key + " is lost: " + lost_reason_};
 }
 
-Answer<KeyStatus> HeldLease::Check(nanoseconds wait_timeout) {
-  CheckCall call{name_,
-                 {.fingerprint = options_.fingerprint,
-                  .first_sent_at = options_.first_sent_at,
-                  .wait_timeout = wait_timeout,
-                  .timeout = options_.acquire_timeout}};
-  return Await<Answer<KeyStatus>>(*connection_->runtime(), [&](auto callback) {
-    connection_->CheckResult(std::move(call), std::move(callback));
-  });
+void HeldLease::Check(nanoseconds wait_timeout, Callback<Answer<KeyStatus>> callback) {
+  connection_->CheckResult({name_,
+                            {.fingerprint = options_.fingerprint,
+                             .first_sent_at = options_.first_sent_at,
+                             .wait_timeout = wait_timeout,
+                             .timeout = options_.acquire_timeout,
+                             .stop = options_.stop}},
+                           std::move(callback));
 }
 
 }  // namespace latchkey::inline client::internal

@@ -6,21 +6,26 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/mutex.h"
 #include "connection.h"
+#include "deliveries.h"
 #include "latchkey/lease.h"
 
 namespace latchkey::inline client::internal {
 
-// Thread-safe. Owned by its Lease and by the work under way for it, which ends by itself.
+// Thread-safe. Owned by its Lease and by the work under way for it, which ends by itself. Every
+// callback is called once, or destroyed when the connection is closed.
 class HeldLease : public std::enable_shared_from_this<HeldLease> {
  public:
   // A lease just granted to a call with `options`; renewing begins.
-  static std::shared_ptr<HeldLease> Start(std::shared_ptr<Connection> connection, KeyName name,
+  static std::shared_ptr<HeldLease> Start(std::shared_ptr<Connection> connection,
+                                          std::shared_ptr<Deliveries> deliveries, KeyName name,
                                           AcquireOptions options, Grant grant);
 
   const KeyName& name() const { return name_; }
+  const AcquireOptions& options() const { return options_; }
   const Grant& grant() const { return grant_; }
 
   // See Attempt for what these promise.
@@ -32,6 +37,7 @@ class HeldLease : public std::enable_shared_from_this<HeldLease> {
   std::chrono::nanoseconds DownstreamKeyRemaining();
   RecoverAction Action();
   std::chrono::nanoseconds DoubtAge();
+  void OnLost(Callback<std::string> callback);
 
   // What a renewal may carry besides.
   struct Renewal {
@@ -39,37 +45,47 @@ class HeldLease : public std::enable_shared_from_this<HeldLease> {
     bool effect_started = false;
     std::optional<std::string> checkpoint = {};
   };
-  Answer<std::chrono::nanoseconds> Renew(Renewal renewal);
+  void Renew(Renewal renewal, Callback<Answer<std::chrono::nanoseconds>> callback);
 
   // See Lease for these.
-  RecordAnswer Record(const Outcome& outcome);
-  Answer<KeyStatus> Release(Effect effect);
+  void Record(const Outcome& outcome, Callback<RecordAnswer> callback);
+  void Release(Effect effect, Callback<Answer<KeyStatus>> callback);
 
-  // Gives the lock back as Effect::kUnknown unless the lease is over. Blocks for a second at most.
-  void Drop();
+  // Gives the lock back as Effect::kUnknown, unless the lease is over or an outcome is on its way.
+  // Calls back after a second at most.
+  void Drop(Callback<Answer<KeyStatus::State>> callback);
 
  private:
-  HeldLease(std::shared_ptr<Connection> connection, KeyName name, AcquireOptions options,
-            Grant grant);
+  HeldLease(std::shared_ptr<Connection> connection, std::shared_ptr<Deliveries> deliveries,
+            KeyName name, AcquireOptions options, Grant grant);
 
   BootClock::time_point Now() const { return connection_->runtime()->Now(); }
   // Finds out whether safe_until_ has come, too.
   bool IsLost() REQUIRES(mutex_);
   // Two thirds of the lease are gone, and it should have been renewed after one.
   bool IsOverdue() REQUIRES(mutex_);
-  // From here on LOST, for the first reason given. Ends the renewing.
+  // From here on LOST, for the first reason given. Ends the renewing, and tells who wants to know.
   void Lose(const std::string& reason) REQUIRES(mutex_);
   void End(const std::string& reason);
   void Extend(const Validity& validity) REQUIRES(mutex_);
   void BeginRenewing();
   void ScheduleRenewal(BootClock::time_point when) REQUIRES(mutex_);
   BootClock::time_point RenewalDue() REQUIRES(mutex_);
+  // A random part of it.
+  std::chrono::nanoseconds UpTo(std::chrono::nanoseconds longest);
   void RenewInBackground();
   void OnRenewed(const Answer<Validity>& answer);
+  Answer<std::chrono::nanoseconds> OnAsked(const std::optional<std::string>& checkpoint,
+                                           const Answer<Validity>& answer);
+  void OnDelivered(Deliveries::Progress progress, const Callback<RecordAnswer>& callback);
+  void OnReleased(const Answer<KeyStatus::State>& answer,
+                  const Callback<Answer<KeyStatus>>& callback);
   Error LostError() REQUIRES(mutex_);
-  Answer<KeyStatus> Check(std::chrono::nanoseconds wait_timeout);
+  void Tell(std::vector<Callback<std::string>> callbacks) REQUIRES(mutex_);
+  void Check(std::chrono::nanoseconds wait_timeout, Callback<Answer<KeyStatus>> callback);
 
   const std::shared_ptr<Connection> connection_;
+  const std::shared_ptr<Deliveries> deliveries_;
   const KeyName name_;
   const AcquireOptions options_;
   const Grant grant_;
@@ -83,6 +99,10 @@ class HeldLease : public std::enable_shared_from_this<HeldLease> {
   // Not empty: the last renewal failed, in these words.
   std::string trouble_ GUARDED_BY(mutex_);
   std::string checkpoint_ GUARDED_BY(mutex_);
+  // Called when it is LOST.
+  std::vector<Callback<std::string>> on_lost_ GUARDED_BY(mutex_);
+  // An outcome is on its way, and nobody waits for it.
+  bool delivering_ GUARDED_BY(mutex_) = false;
   // Between failed renewals.
   Backoff backoff_ GUARDED_BY(mutex_);
   // The next renewal; 0 before the first.

@@ -1,13 +1,17 @@
-// Repeats the tries of one call until there is an answer or the time is up.
+// Repeats the tries of one call until there is an answer, the time is up, or the caller asks to
+// stop.
 #pragma once
 
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <utility>
 
 #include "backoff.h"
 #include "failure.h"
+#include "latchkey/async.h"
 #include "runtime.h"
 #include "transport.h"
 
@@ -23,8 +27,11 @@ enum class RetryRule {
   kEverything,
 };
 
-template <typename T>
-using Callback = std::function<void(T)>;
+inline Error Cancelled() {
+  return {.kind = Error::Kind::kUnavailable,
+          .reason = "CANCELLED",
+          .message = "the caller asked to stop"};
+}
 
 template <typename Response>
 class RetryLoop : public std::enable_shared_from_this<RetryLoop<Response>> {
@@ -36,26 +43,39 @@ class RetryLoop : public std::enable_shared_from_this<RetryLoop<Response>> {
     RetryRule rule;
     BootClock::time_point deadline;
     Backoff backoff;
+    // Ends a pause; the try is to look at it itself.
+    std::stop_token stop = {};
   };
 
-  // Runs `attempt` at least once; calls `callback` once, on whatever thread the end is seen. Lives
-  // as long as something is under way.
+  // Runs `attempt` at least once, unless stopped already; calls `callback` once, on whatever thread
+  // the end is seen. Lives as long as something is under way.
   static void Run(std::shared_ptr<Runtime> runtime, Policy policy, Try attempt,
                   Callback<Answer<Response>> callback) {
     std::shared_ptr<RetryLoop> loop(
         new RetryLoop(std::move(runtime), policy, std::move(attempt), std::move(callback)));
+    if (loop->policy_.stop.stop_possible()) loop->stop_.emplace(loop->policy_.stop, Stop{loop});
     loop->Start();
   }
 
  private:
+  // Wakes a loop that pauses, on the runtime's thread and not on that of whoever asks to stop.
+  struct Stop {
+    std::weak_ptr<RetryLoop> loop;
+    void operator()() const {
+      const auto self = loop.lock();
+      if (self) self->runtime_->RunAt(self->runtime_->Now(), [self] { self->Resume(); });
+    }
+  };
+
   RetryLoop(std::shared_ptr<Runtime> runtime, Policy policy, Try attempt,
             Callback<Answer<Response>> callback)
       : runtime_(std::move(runtime)),
-        policy_(policy),
+        policy_(std::move(policy)),
         try_(std::move(attempt)),
         callback_(std::move(callback)) {}
 
   void Start() {
+    if (policy_.stop.stop_requested()) return callback_(Cancelled());
     const auto left = std::max(policy_.deadline - runtime_->Now(), BootClock::duration(0));
     try_(left, [self = this->shared_from_this()](const CallStatus& status, Response response) {
       self->OnDone(status, std::move(response));
@@ -64,11 +84,26 @@ class RetryLoop : public std::enable_shared_from_this<RetryLoop<Response>> {
 
   void OnDone(const CallStatus& status, Response response) {
     if (status.code == grpc::StatusCode::OK) return callback_(std::move(response));
+    if (policy_.stop.stop_requested()) return callback_(Cancelled());
     Failure failure = Explain(status);
     const auto next =
         runtime_->Now() + std::max(policy_.backoff.Next(runtime_->Random()), failure.retry_after);
     if (!MayRetry(failure) || next >= policy_.deadline) return callback_(std::move(failure.error));
-    runtime_->RunAt(next, [self = this->shared_from_this()] { self->Start(); });
+    MutexLock lock(mutex_);
+    // Asked to stop meanwhile: Resume, if it has been here, found no pause to end.
+    const auto when = policy_.stop.stop_requested() ? runtime_->Now() : next;
+    pause_ = runtime_->RunAt(when, [self = this->shared_from_this()] { self->Resume(); });
+  }
+
+  // Ends the pause, if there is one.
+  void Resume() {
+    {
+      MutexLock lock(mutex_);
+      if (!pause_) return;
+      runtime_->Cancel(*pause_);
+      pause_.reset();
+    }
+    Start();
   }
 
   bool MayRetry(const Failure& failure) const {
@@ -81,6 +116,9 @@ class RetryLoop : public std::enable_shared_from_this<RetryLoop<Response>> {
   Policy policy_;  // Touched by one try at a time.
   const Try try_;
   const Callback<Answer<Response>> callback_;
+  Mutex mutex_;
+  std::optional<Runtime::TimerId> pause_ GUARDED_BY(mutex_);
+  std::optional<std::stop_callback<Stop>> stop_;
 };
 
 }  // namespace latchkey::inline client::internal

@@ -1,6 +1,7 @@
 #include "rpc_connection.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "attempt_id.h"
@@ -12,24 +13,28 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// An IssueKey has no options of its own.
-constexpr std::chrono::seconds kIssueKeyTimeout(15);
-
 template <typename Request, typename Response>
-using Method = void (Transport::*)(Request, nanoseconds, Done<Response>);
+using Method = void (Transport::*)(Request, TryLimits, Done<Response>);
+
+// How long, and how, to repeat an RPC.
+struct Repetition {
+  RetryRule rule;
+  BootClock::time_point deadline;
+  std::stop_token stop = {};
+};
 
 // Repeats one RPC; `callback` also gets the time before the last try was sent.
 template <typename Request, typename Response>
-void Repeat(const Link& link, Method<Request, Response> method, Request request, RetryRule rule,
-            BootClock::time_point deadline,
+void Repeat(const Link& link, Method<Request, Response> method, Request request,
+            const Repetition& how,
             std::function<void(const Answer<Response>&, BootClock::time_point)> callback) {
   auto sent_at = std::make_shared<BootClock::time_point>();
   RetryLoop<Response>::Run(
-      link.runtime, {rule, deadline, link.backoff},
-      [link, method, request = std::move(request), sent_at](nanoseconds time_left,
-                                                            Done<Response> done) {
+      link.runtime, {how.rule, how.deadline, link.backoff, how.stop},
+      [link, method, request = std::move(request), sent_at, stop = how.stop](nanoseconds time_left,
+                                                                             Done<Response> done) {
         *sent_at = link.runtime->Now();
-        ((*link.transport).*method)(request, std::min(time_left, link.rpc_timeout),
+        ((*link.transport).*method)(request, {std::min(time_left, link.rpc_timeout), stop},
                                     std::move(done));
       },
       [sent_at, callback = std::move(callback)](const Answer<Response>& answer) {
@@ -52,8 +57,9 @@ void EndAttempt(const Link& link, const v1::AcquireLockRequest& attempt) {
   request.set_key(attempt.key());
   request.set_attempt_id(attempt.attempt_id());
   Repeat<v1::ReleaseRequest, v1::ReleaseResponse>(
-      link, &Transport::Release, std::move(request), RetryRule::kBroken,
-      link.runtime->Now() + link.rpc_timeout, [](const auto&, BootClock::time_point) {});
+      link, &Transport::Release, std::move(request),
+      {RetryRule::kBroken, link.runtime->Now() + link.rpc_timeout},
+      [](const auto&, BootClock::time_point) {});
 }
 
 // ATTEMPT_ENDED refuses this attempt and not the work: it was granted and lapsed before its caller
@@ -74,25 +80,27 @@ void RpcConnection::AcquireLock(AcquireCall call, Callback<AcquireReply> callbac
   using Response = v1::AcquireLockResponse;
   struct Attempt {
     v1::AcquireLockRequest request;
-    BootClock::time_point sent_at;  // Of the last try.
+    std::optional<BootClock::time_point> sent_at;  // Of the last try.
   };
   auto attempt = std::make_shared<Attempt>();
   attempt->request = ToRequest(call);
   attempt->request.set_attempt_id(MakeAttemptId(*link_.runtime));
   WaitingCall<Response>::Run(
       link_.runtime,
-      {call.options.wait_timeout, call.options.acquire_timeout, link_.rpc_timeout, link_.backoff},
-      [link = link_, attempt](nanoseconds wait, nanoseconds timeout, Done<Response> done) {
+      {call.options.wait_timeout, call.options.acquire_timeout, link_.rpc_timeout, link_.backoff,
+       call.options.stop},
+      [link = link_, attempt](nanoseconds wait, TryLimits limits, Done<Response> done) {
         *attempt->request.mutable_wait_timeout() = ToProto(wait);
         attempt->sent_at = link.runtime->Now();
-        link.transport->AcquireLock(attempt->request, timeout, std::move(done));
+        link.transport->AcquireLock(attempt->request, std::move(limits), std::move(done));
       },
       [](const Response& response) { return IsFinal(response); },
       [link = link_, attempt, callback = std::move(callback)](const Answer<Response>& answer) {
-        AcquireReply reply =
-            answer.ok() ? ToReply(*answer, attempt->sent_at) : OfAttempt(answer.error());
+        AcquireReply reply = answer.ok()
+                                 ? ToReply(*answer, {*attempt->sent_at, link.runtime->Now()})
+                                 : OfAttempt(answer.error());
         const Error* error = std::get_if<Error>(&reply);
-        if (error != nullptr && error->kind == Error::Kind::kUnavailable) {
+        if (attempt->sent_at && error != nullptr && error->kind == Error::Kind::kUnavailable) {
           EndAttempt(link, attempt->request);
         }
         callback(std::move(reply));
@@ -101,16 +109,18 @@ void RpcConnection::AcquireLock(AcquireCall call, Callback<AcquireReply> callbac
 
 void RpcConnection::RenewLease(RenewCall call, Callback<Answer<Validity>> callback) {
   Repeat<v1::RenewLeaseRequest, v1::RenewLeaseResponse>(
-      link_, &Transport::RenewLease, ToRequest(call), call.rule, call.deadline,
-      [callback = std::move(callback)](const auto& answer, BootClock::time_point sent_at) {
+      link_, &Transport::RenewLease, ToRequest(call), {call.rule, call.deadline},
+      [runtime = link_.runtime, callback = std::move(callback)](const auto& answer,
+                                                                BootClock::time_point sent_at) {
         if (!answer.ok()) return callback(answer.error());
-        callback(ToValidity(sent_at, answer->server_elapsed(), answer->lease_remaining()));
+        callback(ToValidity({sent_at, runtime->Now()}, answer->server_elapsed(),
+                            answer->lease_remaining()));
       });
 }
 
 void RpcConnection::RecordResult(RecordCall call, Callback<Answer<StoredResult>> callback) {
   Repeat<v1::RecordResultRequest, v1::RecordResultResponse>(
-      link_, &Transport::RecordResult, ToRequest(call), RetryRule::kEverything, call.deadline,
+      link_, &Transport::RecordResult, ToRequest(call), {RetryRule::kEverything, call.deadline},
       [callback = std::move(callback), fields = call.outcome.fields()](const auto& answer,
                                                                        BootClock::time_point) {
         callback(answer.ok() ? ToRecorded(*answer, fields) : answer.error());
@@ -119,7 +129,7 @@ void RpcConnection::RecordResult(RecordCall call, Callback<Answer<StoredResult>>
 
 void RpcConnection::Release(ReleaseCall call, Callback<Answer<KeyStatus::State>> callback) {
   Repeat<v1::ReleaseRequest, v1::ReleaseResponse>(
-      link_, &Transport::Release, ToRequest(call), RetryRule::kEverything, call.deadline,
+      link_, &Transport::Release, ToRequest(call), {RetryRule::kEverything, call.deadline},
       [callback = std::move(callback)](const auto& answer, BootClock::time_point) {
         callback(answer.ok() ? ToState(answer->state()) : answer.error());
       });
@@ -129,12 +139,13 @@ void RpcConnection::CheckResult(CheckCall call, Callback<Answer<KeyStatus>> call
   using Response = v1::CheckResultResponse;
   WaitingCall<Response>::Run(
       link_.runtime,
-      {call.options.wait_timeout, call.options.timeout, link_.rpc_timeout, link_.backoff},
-      [link = link_, request = ToRequest(call)](nanoseconds wait, nanoseconds timeout,
+      {call.options.wait_timeout, call.options.timeout, link_.rpc_timeout, link_.backoff,
+       call.options.stop},
+      [link = link_, request = ToRequest(call)](nanoseconds wait, TryLimits limits,
                                                 Done<Response> done) {
         v1::CheckResultRequest waiting = request;
         *waiting.mutable_wait_timeout() = ToProto(wait);
-        link.transport->CheckResult(std::move(waiting), timeout, std::move(done));
+        link.transport->CheckResult(std::move(waiting), std::move(limits), std::move(done));
       },
       [](const Response& response) { return IsFinal(response); },
       [callback = std::move(callback)](const Answer<Response>& answer) {
@@ -142,10 +153,10 @@ void RpcConnection::CheckResult(CheckCall call, Callback<Answer<KeyStatus>> call
       });
 }
 
-void RpcConnection::IssueKey(std::string key_namespace, Callback<Answer<std::string>> callback) {
+void RpcConnection::IssueKey(IssueCall call, Callback<Answer<std::string>> callback) {
   Repeat<v1::IssueKeyRequest, v1::IssueKeyResponse>(
-      link_, &Transport::IssueKey, ToIssueKeyRequest(key_namespace), RetryRule::kBroken,
-      link_.runtime->Now() + kIssueKeyTimeout,
+      link_, &Transport::IssueKey, ToRequest(call),
+      {RetryRule::kBroken, link_.runtime->Now() + call.options.timeout, call.options.stop},
       [callback = std::move(callback)](const auto& answer, BootClock::time_point) {
         callback(answer.ok() ? Answer<std::string>(answer->key()) : answer.error());
       });

@@ -30,7 +30,7 @@ class RpcConnection final : public Connection {
   void RecordResult(RecordCall call, Callback<Answer<StoredResult>> callback) override;
   void Release(ReleaseCall call, Callback<Answer<KeyStatus::State>> callback) override;
   void CheckResult(CheckCall call, Callback<Answer<KeyStatus>> callback) override;
-  void IssueKey(std::string key_namespace, Callback<Answer<std::string>> callback) override;
+  void IssueKey(IssueCall call, Callback<Answer<std::string>> callback) override;
 
   const std::shared_ptr<Runtime>& runtime() const override { return link_.runtime; }
   void Close() override;

@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "library_thread.h"
+
 namespace latchkey::inline client::internal {
 namespace {
 
@@ -51,6 +53,7 @@ struct SystemRuntime::Timers {
 
   void Run() {
     while (const std::function<void()> task = Next()) {
+      const LibraryThread mark;
       try {
         task();
       } catch (...) {

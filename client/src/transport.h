@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <stop_token>
 #include <string>
 
 #include "latchkey/v1/coordination.pb.h"
@@ -18,27 +19,34 @@ struct CallStatus {
   std::string details = {};
 };
 
+// What ends a try early.
+struct TryLimits {
+  std::chrono::nanoseconds timeout;
+  std::stop_token stop = {};
+};
+
 // Called exactly once for each try, from any thread, possibly before the call that began it
 // returns. Must neither block nor throw. The response means something only with OK.
 template <typename Response>
 using Done = std::function<void(const CallStatus&, Response)>;
 
-// Thread-safe. A try ends with DEADLINE_EXCEEDED soon after its `timeout`.
+// Thread-safe. A try ends with DEADLINE_EXCEEDED soon after its time-out, and with CANCELLED soon
+// after it was asked to stop.
 class Transport {
  public:
   virtual ~Transport() = default;
 
-  virtual void AcquireLock(v1::AcquireLockRequest request, std::chrono::nanoseconds timeout,
+  virtual void AcquireLock(v1::AcquireLockRequest request, TryLimits limits,
                            Done<v1::AcquireLockResponse> done) = 0;
-  virtual void RenewLease(v1::RenewLeaseRequest request, std::chrono::nanoseconds timeout,
+  virtual void RenewLease(v1::RenewLeaseRequest request, TryLimits limits,
                           Done<v1::RenewLeaseResponse> done) = 0;
-  virtual void CheckResult(v1::CheckResultRequest request, std::chrono::nanoseconds timeout,
+  virtual void CheckResult(v1::CheckResultRequest request, TryLimits limits,
                            Done<v1::CheckResultResponse> done) = 0;
-  virtual void RecordResult(v1::RecordResultRequest request, std::chrono::nanoseconds timeout,
+  virtual void RecordResult(v1::RecordResultRequest request, TryLimits limits,
                             Done<v1::RecordResultResponse> done) = 0;
-  virtual void Release(v1::ReleaseRequest request, std::chrono::nanoseconds timeout,
+  virtual void Release(v1::ReleaseRequest request, TryLimits limits,
                        Done<v1::ReleaseResponse> done) = 0;
-  virtual void IssueKey(v1::IssueKeyRequest request, std::chrono::nanoseconds timeout,
+  virtual void IssueKey(v1::IssueKeyRequest request, TryLimits limits,
                         Done<v1::IssueKeyResponse> done) = 0;
 
   // Ends everything under way with CANCELLED, and everything begun later at once. Returns within

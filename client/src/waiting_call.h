@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <utility>
 
 #include "retry_loop.h"
@@ -24,10 +25,10 @@ class WaitingCall : public std::enable_shared_from_this<WaitingCall<Response>> {
     // One try, beyond its wait.
     std::chrono::nanoseconds rpc;
     Backoff backoff;
+    std::stop_token stop;
   };
-  // Begins a try that waits for `wait` in the service and ends after `timeout`.
-  using Try = std::function<void(std::chrono::nanoseconds wait, std::chrono::nanoseconds timeout,
-                                 Done<Response>)>;
+  // Begins a try that waits for `wait` in the service.
+  using Try = std::function<void(std::chrono::nanoseconds wait, TryLimits, Done<Response>)>;
 
   // `is_final` says of an answer that waiting longer cannot better it.
   static void Run(std::shared_ptr<Runtime> runtime, const Times& times, Try attempt,
@@ -53,12 +54,14 @@ class WaitingCall : public std::enable_shared_from_this<WaitingCall<Response>> {
     auto self = this->shared_from_this();
     const typename RetryLoop<Response>::Policy policy{.rule = RetryRule::kBroken,
                                                       .deadline = wait_until_ + times_.answer,
-                                                      .backoff = times_.backoff};
+                                                      .backoff = times_.backoff,
+                                                      .stop = times_.stop};
     RetryLoop<Response>::Run(
         runtime_, policy,
         [self](std::chrono::nanoseconds time_left, Done<Response> done) {
           const auto wait = self->WaitLeft();
-          self->try_(wait, std::min(time_left, wait + self->times_.rpc), std::move(done));
+          self->try_(wait, {std::min(time_left, wait + self->times_.rpc), self->times_.stop},
+                     std::move(done));
         },
         [self](Answer<Response> answer) { self->OnAnswer(std::move(answer)); });
   }

@@ -2,6 +2,7 @@
 // meanwhile.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -29,7 +30,9 @@ class FakeRuntime final : public Runtime {
   }
 
   void Cancel(TimerId id) override {
-    std::erase_if(tasks_, [&](const auto& entry) { return entry.first.second == id; });
+    const auto found = std::find_if(tasks_.begin(), tasks_.end(),
+                                    [&](const auto& entry) { return entry.first.second == id; });
+    if (found != tasks_.end()) tasks_.extract(found);
   }
 
   void Wait(Event& event, std::optional<BootClock::time_point> until) override {
@@ -41,7 +44,8 @@ class FakeRuntime final : public Runtime {
 
   void Stop() override {
     stopped_ = true;
-    tasks_.clear();
+    // What is destroyed may call back, and that may come back here.
+    std::exchange(tasks_, {}).clear();
   }
 
   // Lets time pass, and runs what falls due.

@@ -5,11 +5,14 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/mutex.h"
+#include "client/src/once.h"
 #include "client/src/runtime.h"
 #include "client/src/transport.h"
 
@@ -96,46 +99,73 @@ class FakeTransport final : public Transport {
   FakeMethod<v1::IssueKeyRequest, v1::IssueKeyResponse> issue;
   bool shut_down = false;
 
-  void AcquireLock(v1::AcquireLockRequest request, std::chrono::nanoseconds timeout,
+  void AcquireLock(v1::AcquireLockRequest request, TryLimits limits,
                    Done<v1::AcquireLockResponse> done) override {
-    Go(acquire, request, timeout, std::move(done));
+    Go(acquire, request, limits, std::move(done));
   }
-  void RenewLease(v1::RenewLeaseRequest request, std::chrono::nanoseconds timeout,
+  void RenewLease(v1::RenewLeaseRequest request, TryLimits limits,
                   Done<v1::RenewLeaseResponse> done) override {
-    Go(renew, request, timeout, std::move(done));
+    Go(renew, request, limits, std::move(done));
   }
-  void CheckResult(v1::CheckResultRequest request, std::chrono::nanoseconds timeout,
+  void CheckResult(v1::CheckResultRequest request, TryLimits limits,
                    Done<v1::CheckResultResponse> done) override {
-    Go(check, request, timeout, std::move(done));
+    Go(check, request, limits, std::move(done));
   }
-  void RecordResult(v1::RecordResultRequest request, std::chrono::nanoseconds timeout,
+  void RecordResult(v1::RecordResultRequest request, TryLimits limits,
                     Done<v1::RecordResultResponse> done) override {
-    Go(record, request, timeout, std::move(done));
+    Go(record, request, limits, std::move(done));
   }
-  void Release(v1::ReleaseRequest request, std::chrono::nanoseconds timeout,
+  void Release(v1::ReleaseRequest request, TryLimits limits,
                Done<v1::ReleaseResponse> done) override {
-    Go(release, request, timeout, std::move(done));
+    Go(release, request, limits, std::move(done));
   }
-  void IssueKey(v1::IssueKeyRequest request, std::chrono::nanoseconds timeout,
+  void IssueKey(v1::IssueKeyRequest request, TryLimits limits,
                 Done<v1::IssueKeyResponse> done) override {
-    Go(issue, request, timeout, std::move(done));
+    Go(issue, request, limits, std::move(done));
   }
-  void Shutdown() override { shut_down = true; }
+  void Shutdown() override {
+    shut_down = true;
+    std::vector<std::shared_ptr<void>> frozen;
+    MutexLock lock(mutex_);
+    frozen.swap(frozen_);
+  }
 
  private:
   template <typename Request, typename Response>
-  void Go(FakeMethod<Request, Response>& method, const Request& request,
-          std::chrono::nanoseconds timeout, Done<Response> done) {
-    Play<Response> play = method.Take(request, timeout);
-    if (play.delay == kFrozen) return;
-    if (play.delay > timeout) {
-      play = {.status = {grpc::StatusCode::DEADLINE_EXCEEDED, "time is up", ""}, .delay = timeout};
+  void Go(FakeMethod<Request, Response>& method, const Request& request, const TryLimits& limits,
+          Done<Response> done) {
+    Play<Response> play = method.Take(request, limits.timeout);
+    // Shared, and called once: by the answer, or by whoever asks to stop.
+    auto once = std::make_shared<Once<Play<Response>>>(
+        [done = std::move(done)](Play<Response> end) { done(end.status, std::move(end.response)); },
+        [] { return Play<Response>{.status = {grpc::StatusCode::CANCELLED, "gone", ""}}; });
+    if (play.delay == kFrozen) {
+      MutexLock lock(mutex_);
+      frozen_.push_back(once);
+      return;
     }
-    runtime_->RunAt(runtime_->Now() + play.delay,
-                    [play, done = std::move(done)] { done(play.status, play.response); });
+    if (play.delay > limits.timeout) {
+      play = {.status = {grpc::StatusCode::DEADLINE_EXCEEDED, "time is up", ""},
+              .delay = limits.timeout};
+    }
+    auto stop = std::make_shared<std::optional<std::stop_callback<std::function<void()>>>>();
+    if (limits.stop.stop_possible()) {
+      stop->emplace(limits.stop, [this, once] {
+        runtime_->RunAt(runtime_->Now(), [once] {
+          (*once)({.status = {grpc::StatusCode::CANCELLED, "stopped", ""}});
+        });
+      });
+    }
+    runtime_->RunAt(runtime_->Now() + play.delay, [play, once, stop] {
+      stop->reset();
+      (*once)(play);
+    });
   }
 
   const std::shared_ptr<Runtime> runtime_;
+  Mutex mutex_;
+  // Calls that nobody answers.
+  std::vector<std::shared_ptr<void>> frozen_ GUARDED_BY(mutex_);
 };
 
 }  // namespace latchkey::inline client::internal

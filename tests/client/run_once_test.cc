@@ -329,7 +329,9 @@ TEST_F(RunOnceTest, RecordUnanswered_IsHandedBackAsUnrecorded) {
   EXPECT_GT(transport_->record.count(), 15u);
   EXPECT_LE(runtime_->Now() - began, minutes(2) + seconds(2));
   EXPECT_GE(transport_->renew.count(), 8u) << "the lease is kept while the outcome is underway";
-  EXPECT_EQ(ReleasedAs(), v1::ReleaseRequest::UNKNOWN);
+  EXPECT_TRUE(run.delivering);
+  EXPECT_EQ(client_.undelivered(), 1u);
+  EXPECT_EQ(transport_->release.count(), 0u) << "nobody is to recover what is known";
 }
 
 TEST_F(RunOnceTest, RecordRefusedForAnotherReason_IsUnrecorded) {

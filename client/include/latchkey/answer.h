@@ -15,13 +15,15 @@ struct Error {
     // call.
     kRefused,
     // No usable answer came within the time given. Whether the call took effect is not known,
-    // except
-    // where `reason` says so (OVERLOADED, QUOTA_EXCEEDED: it did not).
+    // except where `reason` says so (OVERLOADED, QUOTA_EXCEEDED: it did not).
     kUnavailable,
   };
   Kind kind = Kind::kUnavailable;
-  // For programs: a name of latchkey.v1.Refusal.Reason, such as "FINGERPRINT_MISMATCH". Empty where
-  // the service gave none, for example because it could not be reached.
+  // For programs: a name of latchkey.v1.Refusal.Reason, such as "FINGERPRINT_MISMATCH"; or the
+  // library's own: CANCELLED (by a stop token), CLIENT_CLOSED (its last handle went), WOULD_BLOCK
+  // (a blocking call on a thread of the library), CLIENT_AFTER_FORK (a handle of the parent
+  // process), CREATE_REQUIRED, OUTCOME_REQUIRED, UNDELIVERED_LIMIT. Empty where there is none, for
+  // example because the service could not be reached.
   std::string reason = {};
   // For people.
   std::string message = {};

@@ -12,6 +12,7 @@
 //   switch (run.status) { ... }  // see RunResult::Status
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@
 #include <variant>
 
 #include "latchkey/answer.h"
+#include "latchkey/async.h"
 #include "latchkey/lease.h"
 #include "latchkey/options.h"
 #include "latchkey/outcome.h"
@@ -28,21 +30,36 @@ namespace latchkey::inline client {
 
 namespace internal {
 class Connection;
-}
+class Core;
+}  // namespace internal
 
 // The work of a key. Called on the thread that called RunOnce, at most once per call.
 using Work = std::function<Outcome(Attempt&)>;
+
+// The same, asynchronously: begins the work, and calls `done` with its outcome, once, from any
+// thread. Called at most once per RunOnceAsync, on a thread as callbacks are (see async.h).
+//
+// Only the first call of `done` counts. Where the work throws, or the last copy of `done` goes
+// without a call, the outcome is Unknown. The attempt's lease is renewed until then; the pointer
+// may be kept beyond that, and then shows a lease that is over.
+using AsyncWork = std::function<void(std::shared_ptr<Attempt> attempt, Callback<Outcome> done)>;
 
 // What AcquireLock got. Exactly one.
 using AcquireAnswer = std::variant<Lease, Completed, Contention, Error>;
 
 // A handle on one connection; cheap to copy, and safe to use from many threads. The connection (one
-// gRPC channel, one timer thread for all leases) lives as long as a Client or Lease of it. Nothing
-// needs to be drained or closed: the last one to go cancels what is still under way, within bounded
-// time. Not usable in a child process after fork().
+// gRPC channel, one timer thread for all leases) lives as long as a Client, Lease or Attempt of it.
+// Nothing needs to be drained or closed: the last one to go cancels what is still under way, within
+// two seconds, whatever the service does.
+//
+// Not usable in a child process after fork(): every call there is refused CLIENT_AFTER_FORK, leases
+// are lost, and destructors return at once and leave things as they are. Make another Client there.
 class Client {
  public:
   // Connects, lazily, to `target`: "host:port" or any gRPC target. Never fails; calls do.
+  //
+  // With ClientOptions::outbox_directory, what processes that are no more left there is delivered
+  // in the background.
   static Client Connect(const std::string& target, ClientOptions options = {});
 
   // Uses a given connection: for tests and simulators.
@@ -63,23 +80,42 @@ class Client {
   // downstream_idempotency_key() again); else nobody, and the answer is kInDoubt. `recover` finds
   // out what became of earlier attempts and returns that.
   //
-  // What the work throws is taken as Unknown and handed back in RunResult::exception.
+  // What the work throws is taken as Unknown and handed back in RunResult::exception. Work that
+  // outlasts its lease is not stopped: the lease is renewed, and if that fails for too long it is
+  // LOST (Attempt::OnLost), and what the work returns is recorded late or superseded. The work may
+  // do anything, drop the last Client included.
   RunResult RunOnce(std::string_view key, const AcquireOptions& options, const Work& create,
                     const Work& recover = nullptr);
+  // The same, not blocking. A Client that goes takes an unanswered call with it (kUnavailable,
+  // CLIENT_CLOSED) until the work has begun; from then on the Attempt keeps the connection.
+  void RunOnceAsync(std::string_view key, const AcquireOptions& options, AsyncWork create,
+                    AsyncWork recover, Callback<RunResult> callback);
 
   // The same steps one by one. Locks, checks and, if wanted, waits; look at Lease::mode() before
   // acting.
   [[nodiscard]] AcquireAnswer AcquireLock(std::string_view key, const AcquireOptions& options = {});
+  void AcquireLockAsync(std::string_view key, const AcquireOptions& options,
+                        Callback<AcquireAnswer> callback);
 
   // Reads where a key stands, linearizably; may wait for its completion. Changes nothing.
   Answer<KeyStatus> CheckResult(std::string_view key, const CheckOptions& options = {});
+  void CheckResultAsync(std::string_view key, const CheckOptions& options,
+                        Callback<Answer<KeyStatus>> callback);
 
   // Mints a key (UUIDv7) for callers that have none of their own. Keep it before using it.
-  Answer<std::string> IssueKey();
+  Answer<std::string> IssueKey(const IssueOptions& options = {});
+  void IssueKeyAsync(const IssueOptions& options, Callback<Answer<std::string>> callback);
+
+  // How many outcomes this connection knows of that the service has not confirmed yet: those whose
+  // callers wait, those delivered in the background, and those left by earlier processes.
+  std::size_t undelivered() const;
+  // What last kept an outcome from the outbox or could not be read from it; empty if nothing did.
+  // Such an outcome is delivered from memory alone.
+  std::string outbox_error() const;
 
  private:
-  std::shared_ptr<internal::Connection> connection_;
-  ClientOptions options_;
+  std::shared_ptr<internal::Core> core_;
+  std::string key_namespace_;
 };
 
 }  // namespace latchkey::inline client

@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "latchkey/answer.h"
+#include "latchkey/async.h"
 #include "latchkey/boot_clock.h"
 #include "latchkey/outcome.h"
 #include "latchkey/result.h"
@@ -17,8 +19,9 @@
 namespace latchkey::inline client {
 
 namespace internal {
-class Connection;
+class Core;
 class HeldLease;
+class Run;
 }  // namespace internal
 
 // Whether the holder may still believe that it holds.
@@ -28,8 +31,7 @@ enum class LeaseState {
   // Yes until safe_until(), but renewing fails: finish, or do not begin.
   kUncertain,
   // No, and never again. Stop; what was begun may still be recorded, as `late`, unless somebody
-  // else has
-  // been granted the key since.
+  // else has been granted the key since.
   kLost,
 };
 
@@ -46,8 +48,7 @@ enum class RecoverAction {
   // In mode EXECUTE there is nothing to recover.
   kNone,
   // Send the same request again with downstream_idempotency_key(): the provider still deduplicates
-  // it,
-  // for downstream_key_remaining().
+  // it, for downstream_key_remaining().
   kResendSameKey,
   // Ask the provider what happened; do not send again.
   kQueryOnly,
@@ -66,7 +67,7 @@ struct LateOutcome {
 // One attempt at the work of a key, as the work itself sees it: RunOnce hands one to `create` or
 // `recover`. The lease behind it is renewed in the background. All members may be called from any
 // thread; those that return an Answer ask the service and block until it has answered or
-// safe_until() is reached.
+// safe_until() is reached. In a child process after fork() it is lost, CLIENT_AFTER_FORK.
 class Attempt {
  public:
   Attempt(const Attempt&) = delete;
@@ -112,6 +113,12 @@ class Attempt {
   // What is left until safe_until(); 0 when lost. Check it before an irreversible step: it should
   // cover the step's own time-out.
   std::chrono::nanoseconds remaining() const;
+  // Calls `callback` with state_reason() once the lease is LOST; soon, if it is already. Never when
+  // it ended because its holder did: RECORDED and RELEASED are no loss. Each callback is called at
+  // most once, on a thread as in async.h, and may come a moment after state() says so.
+  void OnLost(Callback<std::string> callback);
+  // AcquireOptions::stop: whether the caller would rather have the work end. A request, no more.
+  std::stop_token stop_token() const;
 
   // --- What may be told to the service on the way. Each also renews the lease and answers what is
   // left.
@@ -126,16 +133,21 @@ class Attempt {
   // Replaces the run's checkpoint, durably: up to 4 KiB that the next holder gets if this one is
   // lost.
   Answer<std::chrono::nanoseconds> SaveCheckpoint(std::string_view checkpoint);
+  // The same, not blocking.
+  void RenewAsync(std::optional<std::chrono::nanoseconds> lease_duration,
+                  Callback<Answer<std::chrono::nanoseconds>> callback);
+  void MarkEffectStartedAsync(Callback<Answer<std::chrono::nanoseconds>> callback);
+  void SaveCheckpointAsync(std::string_view checkpoint,
+                           Callback<Answer<std::chrono::nanoseconds>> callback);
 
  protected:
-  Attempt(std::shared_ptr<internal::Connection> connection,
-          std::shared_ptr<internal::HeldLease> held);
+  Attempt(std::shared_ptr<internal::Core> core, std::shared_ptr<internal::HeldLease> held);
   Attempt(Attempt&&) noexcept;
   Attempt& operator=(Attempt&&) noexcept;
   ~Attempt();
 
   // Keeps the connection open.
-  std::shared_ptr<internal::Connection> connection_;
+  std::shared_ptr<internal::Core> core_;
   // Null once moved from.
   std::shared_ptr<internal::HeldLease> held_;
 };
@@ -152,27 +164,35 @@ enum class Effect {
 };
 
 // A held lock that the caller ends itself, from Client::AcquireLock. Dropped without Record or
-// Release it is given back as Effect::kUnknown; that blocks for 1 s at most, and goes on in the
-// background while any Client or Lease of the same connection lives.
+// Release it is given back as Effect::kUnknown, unless an outcome is still being delivered; that
+// blocks for 1 s at most (on a thread of the library not at all), and goes on in the background
+// while any Client or Lease of the same connection lives.
 class [[nodiscard]] Lease : public Attempt {
  public:
-  Lease(std::shared_ptr<internal::Connection> connection,
-        std::shared_ptr<internal::HeldLease> held);
+  Lease(std::shared_ptr<internal::Core> core, std::shared_ptr<internal::HeldLease> held);
   Lease(Lease&&) noexcept;
   // Gives back what it held before, as the destructor does.
   Lease& operator=(Lease&&) noexcept;
   ~Lease();
 
   // Records a final outcome and gives the lock back, in one durable step. Retried until the service
-  // has acknowledged or refused it, for AcquireOptions::record_timeout; also when the lease is
-  // lost. With kRecorded and kSuperseded the lease is over; after kUnrecorded this may be called
-  // again. An outcome that is not final is kUnrecorded with OUTCOME_REQUIRED: use Release.
+  // has acknowledged or refused it, also when the lease is lost; this call waits for that for
+  // AcquireOptions::record_timeout. With kRecorded and kSuperseded the lease is over; after
+  // kUnrecorded this may be called again. An outcome that is not final is kUnrecorded with
+  // OUTCOME_REQUIRED: use Release. With an outbox the outcome is on the disk when the first try
+  // begins; RecordAsync, too, writes it before it returns.
   RecordAnswer Record(const Outcome& outcome);
+  void RecordAsync(const Outcome& outcome, Callback<RecordAnswer> callback);
   // Gives the lock back without a result. Answers where the key stands after it; if somebody else
   // has been granted it since, nothing was changed and the answer is how the key stands with them
-  // (kHeld, or kCompleted with their result). Retried as Record. Unless unanswered, the lease is
-  // over.
+  // (kHeld, or kCompleted with their result). Retried for AcquireOptions::record_timeout. Unless
+  // unanswered, the lease is over.
   Answer<KeyStatus> Release(Effect effect);
+  void ReleaseAsync(Effect effect, Callback<Answer<KeyStatus>> callback);
+
+ private:
+  friend class internal::Run;
+  void Drop();
 };
 
 }  // namespace latchkey::inline client

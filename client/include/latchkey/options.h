@@ -3,10 +3,18 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 namespace latchkey::inline client {
+
+// Runs each task that it is given exactly once, soon, on a thread that may be blocked: a thread
+// pool of yours, for example. Called from many threads; must not block, and must outlive what is
+// under way.
+using Executor = std::function<void(std::function<void()> task)>;
 
 // For all calls of a Client.
 struct ClientOptions {
@@ -23,6 +31,18 @@ struct ClientOptions {
   // really taken is drawn between 0 and that, and is never shorter than what the service asks for.
   std::chrono::nanoseconds backoff_min = std::chrono::milliseconds(50);
   std::chrono::nanoseconds backoff_max = std::chrono::seconds(2);
+  // Where callbacks and asynchronous work run. Empty: on the library's own threads, which they must
+  // not block; see async.h.
+  Executor executor = {};
+  // How many outcomes that the service has not confirmed yet are kept in memory, and delivered in
+  // the background, after the calls that brought them have returned. What is above that is given
+  // up then; see RecordAnswer::delivering.
+  std::size_t undelivered_max = 1000;
+  // Where outcomes are kept until the service has confirmed them, so that a process that starts
+  // after this one's death delivers what this one knew. A directory, made if its parent exists, on
+  // a disk that survives; one for each service, shared by any number of processes. Every outcome
+  // costs two synced writes before it is first sent. Empty: none. See docs/client.md.
+  std::string outbox_directory = {};
 };
 
 // What becomes of a key when the lease of an EXECUTE grant runs out, or its holder is lost.
@@ -52,8 +72,8 @@ struct AcquireOptions {
   std::chrono::nanoseconds wait_timeout = std::chrono::nanoseconds(0);
   // How long, beyond `wait_timeout`, to go on asking while the service does not answer.
   std::chrono::nanoseconds acquire_timeout = std::chrono::seconds(15);
-  // How long to go on delivering an outcome until the service has acknowledged or refused it.
-  // Counts from the end of the work and is independent of the time-outs above.
+  // How long to wait, at the end of the work, until the service has acknowledged or refused its
+  // outcome. Delivering goes on in the background after that. Independent of the time-outs above.
   std::chrono::nanoseconds record_timeout = std::chrono::minutes(2);
   OnLapse on_lapse = OnLapse::kInDoubt;
   // When the work was first asked for. With it, a key older than the service remembers is refused
@@ -62,6 +82,11 @@ struct AcquireOptions {
   // How long the provider deduplicates by downstream_idempotency_key. Unset: the namespace's
   // setting, by default 0, it does not. The first grant of a run decides for the whole run.
   std::optional<std::chrono::nanoseconds> downstream_key_ttl = {};
+  // Ends the asking and waiting for the lock, with Error::reason CANCELLED: the service is told,
+  // and a grant that comes all the same is given back unused. Work that has begun cannot be
+  // cancelled from outside; it may look at Attempt::stop_token() itself, and what it returns is
+  // recorded in any case.
+  std::stop_token stop = {};
 };
 
 // For CheckResult.
@@ -74,6 +99,16 @@ struct CheckOptions {
   std::chrono::nanoseconds wait_timeout = std::chrono::nanoseconds(0);
   // How long, beyond `wait_timeout`, to go on asking while the service does not answer.
   std::chrono::nanoseconds timeout = std::chrono::seconds(15);
+  // Ends the asking and waiting, with Error::reason CANCELLED.
+  std::stop_token stop = {};
+};
+
+// For IssueKey.
+struct IssueOptions {
+  // How long to go on asking while the service does not answer.
+  std::chrono::nanoseconds timeout = std::chrono::seconds(15);
+  // Ends the asking, with Error::reason CANCELLED.
+  std::stop_token stop = {};
 };
 
 }  // namespace latchkey::inline client

@@ -93,11 +93,14 @@ struct [[nodiscard]] RecordAnswer {
     // was reported; `stored` is the result that stands, once there is one.
     kSuperseded,
     // The service did not confirm it: no answer in time, or refused for another reason; see
-    // `error`. It
-    // may or may not be stored. Keep it, and try again.
+    // `error`. It may or may not be stored. Keep it, unless `delivering`, and try again.
     kUnrecorded,
   };
   Status status = Status::kUnrecorded;
+  // With kUnrecorded: it goes on being delivered in the background until the service confirms or
+  // refuses it, for as long as a handle of this connection lives (or in a later process, where
+  // there is an outbox), and the lease goes on being renewed meanwhile, if it is not lost.
+  bool delivering = false;
   // The result that stands. Always with kRecorded; with kSuperseded where there is one.
   std::optional<StoredResult> stored = {};
   // Unless kRecorded: why not.
@@ -124,10 +127,8 @@ struct [[nodiscard]] RunResult {
     // Somebody else is at it. This call ran nothing. Ask again after `contention->retry_after`.
     kContention,
     // The work ran in this call and `own` says how it ended, but the service has not confirmed it
-    // (see
-    // `error`). `own` is the only copy of what is known: keep it. Calling RunOnce again with the
-    // same key
-    // is safe.
+    // (see `error`). While `delivering` it goes on being delivered in the background; else `own` is
+    // the only copy of what is known: keep it. Calling RunOnce again with the same key is safe.
     kUnrecorded,
     // The service refused (`error->reason`, such as FINGERPRINT_MISMATCH or KEY_EXPIRED). This call
     // ran
@@ -150,6 +151,8 @@ struct [[nodiscard]] RunResult {
   // not what `own` says. If both report an effect, it may have happened twice; compare the
   // references.
   bool superseded = false;
+  // With kUnrecorded: see RecordAnswer::delivering.
+  bool delivering = false;
   // How the work ended, where this call ran it. Unknown where it threw.
   std::optional<Outcome> own = {};
   // What the work threw. The outcome is then Unknown; nothing is thrown out of RunOnce.

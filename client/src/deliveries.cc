@@ -1,0 +1,184 @@
+#include "deliveries.h"
+
+#include <utility>
+
+#include "convert.h"
+
+namespace latchkey::inline client::internal {
+namespace {
+
+// In the background, one call of the connection after the other, each with retries of its own.
+constexpr std::chrono::minutes kRound(10);
+constexpr std::chrono::seconds kPause(1);
+
+// Of those left by earlier processes: how many are in memory and under way at once.
+constexpr int kInheritedAtOnce = 16;
+
+bool IsAnswered(const Answer<StoredResult>& answer) {
+  return answer.ok() || answer.error().kind == Error::Kind::kRefused;
+}
+
+// The service stored it, or stored who said what. Any other refusal leaves this the only copy.
+bool IsHeard(const Answer<StoredResult>& answer) {
+  return answer.ok() || answer.error().reason == "STALE_FENCING_TOKEN" ||
+         answer.error().reason == "RESULT_CONFLICT";
+}
+
+Error TooMany(const Error& last) {
+  return {.kind = Error::Kind::kUnavailable,
+          .reason = "UNDELIVERED_LIMIT",
+          .message =
+              "more outcomes are undelivered than ClientOptions::undelivered_max, so this one "
+              "is given up; last: " +
+              last.message};
+}
+
+}  // namespace
+
+std::shared_ptr<Deliveries> Deliveries::Start(std::shared_ptr<Connection> connection,
+                                              const ClientOptions& options) {
+  std::shared_ptr<Deliveries> deliveries(new Deliveries(std::move(connection), options));
+  Runtime& runtime = *deliveries->connection_->runtime();
+  for (int i = 0; i < kInheritedAtOnce; ++i) {
+    if (deliveries->count() > 0) {
+      runtime.RunAt(runtime.Now(), [deliveries] { deliveries->DeliverInherited(); });
+    }
+  }
+  return deliveries;
+}
+
+Deliveries::Deliveries(std::shared_ptr<Connection> connection, const ClientOptions& options)
+    : connection_(std::move(connection)), kept_max_(options.undelivered_max) {
+  if (options.outbox_directory.empty()) return;
+  auto outbox = Outbox::Open(options.outbox_directory, connection_->runtime()->Random());
+  MutexLock lock(mutex_);
+  if (!outbox.ok()) {
+    outbox_error_ = outbox.error().message;
+    return;
+  }
+  outbox_ = std::move(outbox.value());
+  const auto left = outbox_->TakeOver();
+  inherited_.assign(left.begin(), left.end());
+}
+
+void Deliveries::Deliver(RecordCall call, Callback<Progress> callback,
+                         Callback<Answer<StoredResult>> in_the_end) {
+  {
+    MutexLock lock(mutex_);
+    ++under_way_;
+  }
+  std::string file = Write(call);
+  connection_->RecordResult(
+      call,
+      [self = shared_from_this(), callback = std::move(callback),
+       delivery = Delivery{call, std::move(file), std::move(in_the_end)}](
+          Answer<StoredResult> answer) { self->OnTried(delivery, std::move(answer), callback); });
+}
+
+std::string Deliveries::Write(const RecordCall& call) {
+  std::shared_ptr<Outbox> outbox;
+  {
+    MutexLock lock(mutex_);
+    outbox = outbox_;
+  }
+  if (outbox == nullptr) return "";
+  Answer<std::string> file = outbox->Write(ToRequest(call));
+  if (file.ok()) return std::move(file.value());
+  Trouble(file.error().message);
+  return "";
+}
+
+void Deliveries::OnTried(Delivery delivery, Answer<StoredResult> answer,
+                         const Callback<Progress>& callback) {
+  if (IsAnswered(answer)) {
+    End(delivery, answer);
+    return callback({std::move(answer), false});
+  }
+  {
+    MutexLock lock(mutex_);
+    if (under_way_ > kept_max_) {
+      --under_way_;
+      answer = TooMany(answer.error());
+    }
+  }
+  const bool goes_on = answer.error().reason != "UNDELIVERED_LIMIT";
+  callback({std::move(answer), goes_on});
+  if (goes_on) GoOn(std::move(delivery));
+}
+
+void Deliveries::GoOn(Delivery delivery) {
+  Runtime& runtime = *connection_->runtime();
+  runtime.RunAt(runtime.Now() + kPause, [self = shared_from_this(), delivery] {
+    RecordCall call = delivery.call;
+    call.deadline = self->connection_->runtime()->Now() + kRound;
+    self->connection_->RecordResult(std::move(call),
+                                    [self, delivery](const Answer<StoredResult>& answer) {
+                                      if (!IsAnswered(answer)) return self->GoOn(delivery);
+                                      self->End(delivery, answer);
+                                      delivery.in_the_end(answer);
+                                    });
+  });
+}
+
+void Deliveries::End(const Delivery& delivery, const Answer<StoredResult>& answer) {
+  std::shared_ptr<Outbox> outbox;
+  {
+    MutexLock lock(mutex_);
+    --under_way_;
+    outbox = outbox_;
+  }
+  if (outbox == nullptr || delivery.file.empty()) return;
+  if (IsHeard(answer)) {
+    outbox->Remove(delivery.file);
+  } else {
+    Trouble(outbox->SetAside(delivery.file, "refused") + ": " + answer.error().reason);
+  }
+}
+
+void Deliveries::DeliverInherited() {
+  while (true) {
+    std::string file;
+    std::shared_ptr<Outbox> outbox;
+    {
+      MutexLock lock(mutex_);
+      if (outbox_ == nullptr || inherited_.empty()) return;
+      file = std::move(inherited_.front());
+      inherited_.pop_front();
+      outbox = outbox_;
+      ++under_way_;
+    }
+    const auto request = outbox->Read(file);
+    std::optional<RecordCall> call = request ? ToCall(*request) : std::nullopt;
+    if (call) {
+      return GoOn(
+          {std::move(*call), std::move(file),
+           [self = shared_from_this()](const Answer<StoredResult>&) { self->DeliverInherited(); }});
+    }
+    Trouble(outbox->SetAside(file, "damaged"));
+    MutexLock lock(mutex_);
+    --under_way_;
+  }
+}
+
+std::size_t Deliveries::count() {
+  MutexLock lock(mutex_);
+  return under_way_ + inherited_.size();
+}
+
+std::string Deliveries::outbox_error() {
+  MutexLock lock(mutex_);
+  return outbox_error_;
+}
+
+void Deliveries::Trouble(std::string what) {
+  MutexLock lock(mutex_);
+  outbox_error_ = std::move(what);
+}
+
+void Deliveries::Close() {
+  std::shared_ptr<Outbox> outbox;
+  MutexLock lock(mutex_);
+  outbox.swap(outbox_);
+}
+
+}  // namespace latchkey::inline client::internal
