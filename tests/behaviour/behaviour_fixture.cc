@@ -1,7 +1,5 @@
 #include "tests/behaviour/behaviour_fixture.h"
 
-#include <stdlib.h>
-
 #include <thread>
 
 #include "server/machine/proto_time.h"
@@ -14,12 +12,6 @@ namespace {
 
 constexpr auto kCallTimeout = 60s;
 constexpr auto kAwaitTimeout = 30s;
-
-std::filesystem::path MakeDirectory() {
-  std::string name =
-      (std::filesystem::temp_directory_path() / "latchkey-behaviour-XXXXXX").string();
-  return mkdtemp(name.data());
-}
 
 template <class Request>
 void Apply(const std::function<void(Request&)>& change, Request& request) {
@@ -49,12 +41,7 @@ std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const grpc::Status& status) {
   return std::nullopt;
 }
 
-BehaviourTest::BehaviourTest() : directory_(MakeDirectory()) {}
-
-BehaviourTest::~BehaviourTest() {
-  StopServer();
-  std::filesystem::remove_all(directory_);
-}
+BehaviourTest::~BehaviourTest() { StopServer(); }
 
 void BehaviourTest::StartServer(const std::function<void(ServerOptions&)>& change) {
   StopServer();
@@ -63,7 +50,7 @@ void BehaviourTest::StartServer(const std::function<void(ServerOptions&)>& chang
   change(options);
   std::unique_ptr<storage::RecordStore> store;
   if (durable()) {
-    auto opened = storage::RocksDbRecordStore::Open((directory_ / "store").string(), {});
+    auto opened = storage::RocksDbRecordStore::Open(directory_.store(), {});
     ASSERT_TRUE(opened.ok()) << opened.status();
     store = *std::move(opened);
   } else {

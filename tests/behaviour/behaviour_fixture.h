@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <filesystem>
 #include <functional>
 #include <future>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "latchkey/v1/coordination.grpc.pb.h"
 #include "server/service/server.h"
 #include "storage/record_store.h"
+#include "tests/support/temporary_directory.h"
 #include <gmock/gmock.h>
 #include <google/rpc/error_details.pb.h>
 #include <grpcpp/grpcpp.h>
@@ -71,7 +71,6 @@ std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const grpc::Status& status);
 
 class BehaviourTest : public testing::TestWithParam<const char*> {
  protected:
-  BehaviourTest();
   ~BehaviourTest() override;
 
   // Starts the server (again) with these options; called by itself with the default ones on first
@@ -126,7 +125,7 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
  private:
   ShiftedClock clock_;
   CountingObserver observer_;
-  std::filesystem::path directory_;
+  TemporaryDirectory directory_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<v1::CoordinationService::Stub> coordination_;
   std::unique_ptr<v1::AdminService::Stub> admin_;

@@ -1,38 +1,35 @@
 // A real latchkeyd that tests start, freeze, kill and start again on the same port.
 #pragma once
 
-#include <sys/types.h>
-
+#include <optional>
 #include <string>
+
+#include "tests/support/temporary_directory.h"
+#include "tools/process/server_process.h"
 
 namespace latchkey {
 
-// Belongs to one thread: it dies with the thread that started it, whatever that dies of.
+// Dies with the thread that started it. Not thread-safe.
 class LatchkeydProcess {
  public:
   // `store` as in --store. Starts serving on a free port; throws std::runtime_error when it can't.
   explicit LatchkeydProcess(std::string store);
-  // Kills it.
-  ~LatchkeydProcess();
-  LatchkeydProcess(const LatchkeydProcess&) = delete;
-  LatchkeydProcess& operator=(const LatchkeydProcess&) = delete;
 
   // Starts it again where it was, after Kill.
   void Start();
   // SIGKILL; returns when it is gone.
-  void Kill();
-  // SIGSTOP; returns when nothing of it runs any more.
-  void Freeze();
-  // SIGCONT.
-  void Thaw();
+  void Kill() { server_->process().Kill(); }
+  // Returns when nothing of it runs any more.
+  void Freeze() { server_->process().Freeze(); }
+  void Thaw() { server_->process().Thaw(); }
 
   // host:port.
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return server_->address(); }
 
  private:
   const std::string store_;
-  std::string address_ = "127.0.0.1:0";
-  pid_t pid_ = -1;
+  TemporaryDirectory directory_;
+  std::optional<ServerProcess> server_;
 };
 
 }  // namespace latchkey

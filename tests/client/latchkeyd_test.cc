@@ -4,14 +4,13 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
-#include <filesystem>
 #include <latch>
 #include <string>
 #include <thread>
 
 #include "latchkey/client.h"
 #include "latchkeyd_process.h"
+#include "tests/support/temporary_directory.h"
 #include <gtest/gtest.h>
 
 namespace latchkey {
@@ -21,21 +20,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Status = RunResult::Status;
-
-// Removed with all that is in it.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string path = std::filesystem::temp_directory_path() / "latchkey-client-XXXXXX";
-    if (mkdtemp(path.data()) == nullptr) std::abort();
-    path_ = path;
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  std::string path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 class LatchkeydTest : public testing::Test {
  protected:
@@ -193,7 +177,7 @@ TEST_F(MemoryLatchkeydTest, FrozenServer_NothingRunsAndEverythingEnds) {
 
 TEST_F(LatchkeydTest, ServerKilledBetweenTwoRuns_RunsOnce) {
   const TemporaryDirectory directory;
-  LatchkeydProcess latchkeyd("rocksdb:" + directory.path() + "/store");
+  LatchkeydProcess latchkeyd("rocksdb:" + directory.store());
   Client client = Client::Connect(latchkeyd.address());
   ASSERT_EQ(client.RunOnce("order:1", {}, Paying()).status, Status::kSucceeded);
   latchkeyd.Kill();
@@ -209,7 +193,7 @@ TEST_F(LatchkeydTest, ServerKilledBetweenTwoRuns_RunsOnce) {
 
 TEST_F(LatchkeydTest, ServerKilledWhileTheWorkRuns_IsRecordedWhenItIsBack) {
   const TemporaryDirectory directory;
-  LatchkeydProcess latchkeyd("rocksdb:" + directory.path() + "/store");
+  LatchkeydProcess latchkeyd("rocksdb:" + directory.store());
   Client client = Client::Connect(latchkeyd.address());
   std::latch begun(1);
   std::latch killed(1);

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/storage/temporary_directory.h"
-#include "tools/payment_demo/child_process.h"
+#include "tests/support/temporary_directory.h"
+#include "tools/process/child_process.h"
 #include <gtest/gtest.h>
 
 namespace latchkey::demo {
@@ -37,7 +37,7 @@ class PaymentDemo : public ::testing::Test {
                                         "--directory=" + directory_.path(),
                                         std::string("--latchkeyd=") + LATCHKEYD};
     command.insert(command.end(), arguments.begin(), arguments.end());
-    auto demo = ChildProcess::Start(command, directory_.path() + "/demo.log");
+    auto demo = ChildProcess::Start({command, directory_ / "demo.log"});
     EXPECT_TRUE(demo.ok()) << demo.status();
     Outcome outcome;
     std::string last;
@@ -62,7 +62,7 @@ class PaymentDemo : public ::testing::Test {
  private:
   std::string Orders() const { return directory_.path() + "/orders.csv"; }
 
-  storage::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(PaymentDemo, PaysEveryOrderOnce) {

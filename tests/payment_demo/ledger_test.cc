@@ -1,6 +1,6 @@
 #include "tools/payment_demo/ledger.h"
 
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ class LedgerTest : public ::testing::Test {
             .currency = "EUR"};
   }
 
-  storage::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(LedgerTest, KeepsWhatItIsGiven) {

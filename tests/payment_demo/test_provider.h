@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include "tools/payment_demo/provider.h"
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -39,7 +39,7 @@ class TestProvider {
  private:
   std::string LedgerFile() const { return directory_.path() + "/ledger.sqlite"; }
 
-  storage::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
   PaymentProvider service_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;

@@ -5,7 +5,7 @@
 
 #include "storage/rocksdb/rocksdb_record_store.h"
 #include "tests/storage/golden_records.h"
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include <gtest/gtest.h>
 
 namespace latchkey::storage {

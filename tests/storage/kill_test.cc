@@ -16,7 +16,7 @@
 
 #include "storage/rocksdb/rocksdb_record_store.h"
 #include "tests/storage/step_writer.h"
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include <gtest/gtest.h>
 
 extern char** environ;

@@ -15,7 +15,7 @@
 #include "storage/rocksdb/rocksdb_record_store.h"
 #include "tests/storage/lost_write_file_system.h"
 #include "tests/storage/step_writer.h"
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include <gtest/gtest.h>
 
 namespace latchkey::storage {

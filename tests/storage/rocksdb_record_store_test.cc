@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "tests/storage/lost_write_file_system.h"
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/storage/test_records.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -11,8 +11,8 @@
 #include <map>
 
 #include "storage/rocksdb/rocksdb_record_store.h"
-#include "tests/storage/temporary_directory.h"
 #include "tests/storage/test_records.h"
+#include "tests/support/temporary_directory.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

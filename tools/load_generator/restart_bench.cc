@@ -7,7 +7,7 @@
 #include "tools/load_generator/benches.h"
 #include "tools/load_generator/closed_loop.h"
 #include "tools/load_generator/report.h"
-#include "tools/load_generator/server_process.h"
+#include "tools/load_generator/scratch.h"
 #include <grpcpp/grpcpp.h>
 
 namespace latchkey::bench {
@@ -57,7 +57,7 @@ absl::Status BenchRestart(const BenchOptions& options) {
   const std::vector<std::string> command = {
       options.latchkeyd, "--listen-address=127.0.0.1:0",
       "--store=rocksdb:" + (scratch.path() / "store").string()};
-  auto server = ServerProcess::Start(command, log);
+  auto server = ServerProcess::Start({command, log});
   if (!server.ok()) return server.status();
   if (auto filled = Fill(server->address(), Flow::kAcquireAndRecord, options.completed_records,
                          options.concurrency, "done", "restart: completed records");
@@ -77,11 +77,11 @@ absl::Status BenchRestart(const BenchOptions& options) {
   });
   const auto kill_at = SteadyClock::now() + std::chrono::seconds(1);
   std::this_thread::sleep_until(kill_at);
-  server->Kill();
+  server->process().Kill();
   load.join();
 
   const auto begin = SteadyClock::now();
-  auto restarted = ServerProcess::Start(command, log);
+  auto restarted = ServerProcess::Start({command, log});
   if (!restarted.ok()) return restarted.status();
   if (!FirstGrant(restarted->address(), begin + std::chrono::seconds(60))) {
     return absl::UnavailableError("no AcquireLock was acknowledged within 60 s of the restart");
@@ -91,7 +91,7 @@ absl::Status BenchRestart(const BenchOptions& options) {
       "restart: %llu completed records, %d live leases: exec to first acknowledged AcquireLock "
       "%.2f s (wanted: 2 s), %.0f MiB resident\n",
       static_cast<unsigned long long>(options.completed_records), options.live_leases, took.count(),
-      static_cast<double>(restarted->ResidentBytes()) / (1 << 20));
+      static_cast<double>(ResidentBytes(*restarted)) / (1 << 20));
   return absl::OkStatus();
 }
 

@@ -8,7 +8,7 @@
 #include "tools/load_generator/benches.h"
 #include "tools/load_generator/closed_loop.h"
 #include "tools/load_generator/report.h"
-#include "tools/load_generator/server_process.h"
+#include "tools/load_generator/scratch.h"
 
 namespace latchkey::bench {
 namespace {
@@ -36,19 +36,19 @@ absl::Status Repeat(const BenchOptions& options, Flow flow, int concurrency, Row
     const std::string round = " " + std::to_string(i) + "/" + std::to_string(options.repetitions);
     ScratchDirectory scratch(options.output);
     const std::string log = (scratch.path() / "log").string();
-    auto echo_server = ServerProcess::Start({options.echo, kAnyPort}, log);
+    auto echo_server = ServerProcess::Start({{options.echo, kAnyPort}, log});
     if (!echo_server.ok()) return echo_server.status();
     LoadOptions load = LoadOf(options, echo_server->address(), Flow::kAcquire, concurrency);
     load.progress = echo.bench + ": echo" + round;
     const auto echoed = RunLoad(load);
     if (!echoed.ok()) return echoed.status();
     echo.repetitions.push_back(*echoed);
-    echo_server->Kill();
+    echo_server->process().Kill();
 
     auto server = ServerProcess::Start(
-        {options.latchkeyd, kAnyPort, "--store=rocksdb:" + (scratch.path() / "store").string(),
-         "--live-records-max=100000000"},
-        log);
+        {{options.latchkeyd, kAnyPort, "--store=rocksdb:" + (scratch.path() / "store").string(),
+          "--live-records-max=100000000"},
+         log});
     if (!server.ok()) return server.status();
     load = LoadOf(options, server->address(), flow, concurrency);
     load.progress = latchkey.bench + ": latchkey" + round;

@@ -10,7 +10,7 @@
 #include "latchkey/v1/coordination.grpc.pb.h"
 #include "tools/load_generator/benches.h"
 #include "tools/load_generator/report.h"
-#include "tools/load_generator/server_process.h"
+#include "tools/load_generator/scratch.h"
 #include <grpcpp/grpcpp.h>
 
 namespace latchkey::bench {
@@ -75,7 +75,7 @@ class Waiters {
 
 // Resident bytes that each of `count` pending empty calls costs an echo server.
 absl::StatusOr<double> BytesOfAPendingCall(const BenchOptions& options, const std::string& log) {
-  auto echo = ServerProcess::Start({options.echo, "--listen-address=127.0.0.1:0"}, log);
+  auto echo = ServerProcess::Start({{options.echo, "--listen-address=127.0.0.1:0"}, log});
   if (!echo.ok()) return echo.status();
   const auto stub = v1::CoordinationService::NewStub(
       grpc::CreateChannel(echo->address(), grpc::InsecureChannelCredentials()));
@@ -85,7 +85,7 @@ absl::StatusOr<double> BytesOfAPendingCall(const BenchOptions& options, const st
     return stub->AcquireLock(&context, v1::AcquireLockRequest(), &response).ok();
   };
   if (!round_trip()) return absl::UnavailableError("the echo server does not answer");
-  const auto before = echo->ResidentBytes();
+  const auto before = ResidentBytes(*echo);
   std::deque<grpc::ClientContext> contexts(static_cast<std::size_t>(options.waiters));
   std::deque<v1::CheckResultResponse> responses(contexts.size());
   const v1::CheckResultRequest request;
@@ -101,7 +101,7 @@ absl::StatusOr<double> BytesOfAPendingCall(const BenchOptions& options, const st
   }
   // A call sent behind them on the same connection is answered when they have all arrived.
   if (!round_trip()) return absl::UnavailableError("the echo server does not answer");
-  const auto after = echo->ResidentBytes();
+  const auto after = ResidentBytes(*echo);
   for (auto& context : contexts) context.TryCancel();
   std::unique_lock lock(mutex);
   changed.wait(lock, [&] { return ended == contexts.size(); });
@@ -138,9 +138,9 @@ absl::Status BenchWaiters(const BenchOptions& options) {
   const auto empty = BytesOfAPendingCall(options, log);
   if (!empty.ok()) return empty.status();
   auto server = ServerProcess::Start(
-      {options.latchkeyd, "--listen-address=127.0.0.1:0", "--waiters-per-key-max=100000",
-       "--store=rocksdb:" + (scratch.path() / "store").string()},
-      log);
+      {{options.latchkeyd, "--listen-address=127.0.0.1:0", "--waiters-per-key-max=100000",
+        "--store=rocksdb:" + (scratch.path() / "store").string()},
+       log});
   if (!server.ok()) return server.status();
   const auto channel = grpc::CreateChannel(server->address(), grpc::InsecureChannelCredentials());
   const auto stub = v1::CoordinationService::NewStub(channel);
@@ -153,11 +153,11 @@ absl::Status BenchWaiters(const BenchOptions& options) {
   grpc::ClientContext context;
   if (!stub->AcquireLock(&context, request, &held).ok())
     return absl::UnavailableError("not granted");
-  const auto before = server->ResidentBytes();
+  const auto before = ResidentBytes(*server);
   Waiters waiters(*stub, options.waiters);
   ShowProgress("waiters: arriving");
   if (auto arrived = AwaitWaiters(*admin, options.waiters); !arrived.ok()) return arrived;
-  const double each = static_cast<double>(server->ResidentBytes() - before) / options.waiters;
+  const double each = static_cast<double>(ResidentBytes(*server) - before) / options.waiters;
 
   // As many hand-overs as fit into half the time that the waiters have.
   std::uint64_t token = held.grant().fencing_token();

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <string_view>
 #include <utility>
 
 #include "tools/payment_demo/ledger.h"
@@ -20,13 +19,6 @@ constexpr std::chrono::seconds kStopPatience{10};
 // A run takes some ten seconds; workers that are not done by then never will be.
 constexpr std::chrono::minutes kRunTimeout{3};
 constexpr std::chrono::milliseconds kTick{100};
-
-// What a program says once it serves: "... is serving on HOST:PORT". Empty for any other line.
-std::string AddressIn(const std::string& line) {
-  constexpr std::string_view kServing = " is serving on ";
-  const auto found = line.find(kServing);
-  return found == std::string::npos ? "" : line.substr(found + kServing.size());
-}
 
 std::string WorkerName(std::size_t number) { return "worker-" + std::to_string(number + 1); }
 
@@ -57,7 +49,7 @@ absl::Status Demo::StartEverything(std::ostream& out) {
        "--seed=" + std::to_string(options_.seed)});
   if (!provider.ok()) return provider.status();
   provider_ = *std::move(provider);
-  out << "provider   " << provider_->address << ": "
+  out << "provider   " << provider_->address() << ": "
       << (options_.keys_honoured ? "honours" : "ignores")
       << " idempotency keys; is slow, loses calls and answers\n";
 
@@ -69,7 +61,7 @@ absl::Status Demo::StartEverything(std::ostream& out) {
                                    "--listen-address=127.0.0.1:0"});
     if (!latchkeyd.ok()) return latchkeyd.status();
     latchkeyd_ = *std::move(latchkeyd);
-    out << "latchkeyd  " << latchkeyd_->address << ": keeps its records in RocksDB\n";
+    out << "latchkeyd  " << latchkeyd_->address() << ": keeps its records in RocksDB\n";
   }
 
   for (std::size_t i = 0; i < options_.workers; ++i) {
@@ -82,31 +74,20 @@ absl::Status Demo::StartEverything(std::ostream& out) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Demo::Service> Demo::StartService(const std::string& name,
+absl::StatusOr<ServerProcess> Demo::StartService(const std::string& name,
                                                  const std::vector<std::string>& command) {
-  auto process = ChildProcess::Start(command, InDirectory(name + ".log"));
-  if (!process.ok()) return process.status();
-  const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
-  while (process->live() && std::chrono::steady_clock::now() < deadline) {
-    ChildProcess::WaitForOutput({&*process}, kTick);
-    for (const std::string& line : process->TakeLines()) {
-      if (auto address = AddressIn(line); !address.empty()) {
-        return Service{name, *std::move(process), std::move(address)};
-      }
-    }
-  }
-  return absl::UnavailableError(name + " did not start: " + LastWords(name));
+  return ServerProcess::Start({command, LogOf(name)}, kStartTimeout);
 }
 
 absl::StatusOr<ChildProcess> Demo::StartWorker(std::size_t number) {
   const std::string name = WorkerName(number);
   std::vector<std::string> command = {options_.programs + "/payment_worker",
                                       "--orders=" + options_.orders,
-                                      "--provider=" + provider_->address, "--name=" + name,
+                                      "--provider=" + provider_->address(), "--name=" + name,
                                       "--seed=" + std::to_string(options_.seed + number)};
-  if (latchkeyd_) command.push_back("--latchkey=" + latchkeyd_->address);
+  if (latchkeyd_) command.push_back("--latchkey=" + latchkeyd_->address());
   if (!options_.keys_honoured) command.emplace_back("--provider-deduplicates=false");
-  return ChildProcess::Start(command, InDirectory(name + ".log"));
+  return ChildProcess::Start({command, LogOf(name)});
 }
 
 absl::Status Demo::FollowWorkers(Tally* tally) {
@@ -121,11 +102,12 @@ absl::Status Demo::FollowWorkers(Tally* tally) {
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       for (const std::string& line : workers_[i].TakeLines()) tally->Add(i, line);
     }
-    for (auto* service : {&provider_, &latchkeyd_}) {
+    for (auto [service, name] :
+         {std::pair(&provider_, "payment_provider"), std::pair(&latchkeyd_, "latchkeyd")}) {
       if (!*service) continue;
-      (*service)->process.TakeLines();
-      if (!(*service)->process.live()) {
-        return absl::UnavailableError((*service)->name + " ended: " + LastWords((*service)->name));
+      (*service)->process().TakeLines();
+      if (!(*service)->process().live()) {
+        return absl::UnavailableError(std::string(name) + " ended: " + LastLineOf(LogOf(name)));
       }
     }
     display.Update(*tally);
@@ -140,10 +122,10 @@ absl::StatusOr<Evidence> Demo::Collect(std::vector<Order> rows) {
     if (code == 0) continue;
     const std::string name = WorkerName(i);
     return absl::InternalError(name + " ended with exit code " + std::to_string(code) + ": " +
-                               LastWords(name));
+                               LastLineOf(LogOf(name)));
   }
   // Only now is the ledger final: a call that its worker gave up on may still be in the provider.
-  provider_->process.Stop(kStopPatience);
+  provider_->process().Stop(kStopPatience);
 
   Evidence evidence;
   evidence.rows = std::move(rows);
@@ -154,19 +136,12 @@ absl::StatusOr<Evidence> Demo::Collect(std::vector<Order> rows) {
   if (!charges.ok()) return charges.status();
   evidence.ledger = *std::move(charges);
   if (latchkeyd_) {
-    auto records = ListRecords(latchkeyd_->address, kNamespace);
+    auto records = ListRecords(latchkeyd_->address(), kNamespace);
     if (!records.ok()) return records.status();
     evidence.records = *std::move(records);
-    latchkeyd_->process.Stop(kStopPatience);
+    latchkeyd_->process().Stop(kStopPatience);
   }
   return evidence;
-}
-
-std::string Demo::LastWords(const std::string& name) const {
-  std::ifstream log(InDirectory(name + ".log"));
-  std::string last = "it said nothing";
-  for (std::string line; std::getline(log, line);) last = line;
-  return last;
 }
 
 }  // namespace latchkey::demo

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tools/payment_demo/child_process.h"
 #include "tools/payment_demo/progress.h"
 #include "tools/payment_demo/verdict.h"
+#include "tools/process/server_process.h"
 
 namespace latchkey::demo {
 
@@ -35,28 +35,20 @@ class Demo {
   absl::StatusOr<bool> Run(std::ostream& out);
 
  private:
-  // A program that serves, and where.
-  struct Service {
-    std::string name;
-    ChildProcess process;
-    std::string address;
-  };
-
   absl::Status StartEverything(std::ostream& out);
-  absl::StatusOr<Service> StartService(const std::string& name,
-                                       const std::vector<std::string>& command);
+  absl::StatusOr<ServerProcess> StartService(const std::string& name,
+                                             const std::vector<std::string>& command);
   absl::StatusOr<ChildProcess> StartWorker(std::size_t number);
   // Follows the workers until all have ended, and reads their reports.
   absl::Status FollowWorkers(Tally* tally);
   // Ends whatever could still change something, then reads the ledger and the records.
   absl::StatusOr<Evidence> Collect(std::vector<Order> rows);
-  // What a program wrote to stderr last, for error messages.
-  std::string LastWords(const std::string& name) const;
   std::string InDirectory(const std::string& file) const { return options_.directory + "/" + file; }
+  std::string LogOf(const std::string& name) const { return InDirectory(name + ".log"); }
 
   const DemoOptions options_;
-  std::optional<Service> provider_;
-  std::optional<Service> latchkeyd_;
+  std::optional<ServerProcess> provider_;
+  std::optional<ServerProcess> latchkeyd_;
   std::vector<ChildProcess> workers_;
 };
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "tests/end_to_end/process/program.h"
@@ -25,7 +26,7 @@ void ExpectRefusal(const Ended& ended, const std::string& words) {
 }
 
 std::string StoreIn(const TemporaryDirectory& directory) {
-  return "--store=rocksdb:" + (directory / "store").string();
+  return "--store=rocksdb:" + directory.store();
 }
 
 TEST(BadStartTest, UnknownFlag) {
@@ -42,15 +43,14 @@ TEST(BadStartTest, BadValueOfAFlag) {
 TEST(BadStartTest, UnknownSettingInTheFileNamesTheLine) {
   TemporaryDirectory directory;
   std::ofstream(directory / "latchkey.toml") << "log_level = \"info\"\n\nlog_leve = \"debug\"\n";
-  ExpectRefusal(
-      RunLatchkeyd({"--config=" + (directory / "latchkey.toml").string(), StoreIn(directory)}),
-      "latchkey.toml:3: there is no setting \"log_leve\"");
+  ExpectRefusal(RunLatchkeyd({"--config=" + (directory / "latchkey.toml"), StoreIn(directory)}),
+                "latchkey.toml:3: there is no setting \"log_leve\"");
   EXPECT_FALSE(std::filesystem::exists(directory / "store"));
 }
 
 TEST(BadStartTest, WrongSettingOfANamespaceNamesTheLineAndCreatesNothing) {
   TemporaryDirectory directory;
-  const std::string config = (directory / "latchkey.toml").string();
+  const std::string config = directory / "latchkey.toml";
   std::ofstream(config) << "[namespaces.shop]\nlease_duration_max = \"16m\"\n";
   ExpectRefusal(RunLatchkeyd({"--config=" + config, StoreIn(directory)}),
                 "latchkey.toml:2: lease_duration_max: \"16m\" is not from 100ms to 15m");
@@ -82,7 +82,7 @@ TEST(BadStartTest, DirectoryThatIsInUse) {
 TEST(BadStartTest, DirectoryWithSomethingElseInIt) {
   TemporaryDirectory directory;
   std::filesystem::create_directory(directory / "store");
-  std::ofstream(directory / "store" / "thesis.txt") << "two years of work\n";
+  std::ofstream(directory / "store/thesis.txt") << "two years of work\n";
   ExpectRefusal(RunLatchkeyd({"--listen-address=127.0.0.1:0", StoreIn(directory)}), "store");
   const std::filesystem::directory_iterator files(directory / "store");
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
@@ -93,7 +93,7 @@ TEST(BadStartTest, DirectoryThatCannotBeMade) {
   TemporaryDirectory directory;
   std::ofstream(directory / "file") << "";
   ExpectRefusal(RunLatchkeyd({"--listen-address=127.0.0.1:0",
-                              "--store=rocksdb:" + (directory / "file" / "store").string()}),
+                              "--store=rocksdb:" + (directory / "file/store")}),
                 "file");
 }
 

@@ -16,7 +16,7 @@ namespace {
 using State = v1::CheckResultResponse;
 
 std::vector<std::string> StoreIn(const TemporaryDirectory& directory) {
-  return {"--store=rocksdb:" + (directory / "store").string()};
+  return {"--store=rocksdb:" + directory.store()};
 }
 
 TEST(KillTest, AcknowledgedGrantIsStillHeldByTheSameToken) {

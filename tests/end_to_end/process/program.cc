@@ -1,7 +1,5 @@
 #include "tests/end_to_end/process/program.h"
 
-#include <stdlib.h>
-
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -15,42 +13,34 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 constexpr auto kPatience = 30s;
-constexpr std::string_view kServing = " is serving on ";
 
-std::string ReadFile(const std::filesystem::path& path) {
+std::string ReadFile(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
 }
 
-demo::ChildProcess StartLatchkeyd(std::vector<std::string> arguments,
-                                  const std::filesystem::path& log) {
+Program Latchkeyd(std::vector<std::string> arguments, const std::string& log) {
   arguments.insert(arguments.begin(), LATCHKEYD);
-  auto started = demo::ChildProcess::Start(arguments, log.string());
+  return {std::move(arguments), log};
+}
+
+template <class Started>
+Started MustStart(absl::StatusOr<Started> started) {
   if (!started.ok()) throw std::runtime_error(std::string(started.status().message()));
   return *std::move(started);
 }
 
 }  // namespace
 
-TemporaryDirectory::TemporaryDirectory() {
-  std::string name = (std::filesystem::temp_directory_path() / "latchkey-XXXXXX").string();
-  path_ = mkdtemp(name.data());
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 Ended RunLatchkeyd(const std::vector<std::string>& arguments) {
   TemporaryDirectory directory;
-  demo::ChildProcess process = StartLatchkeyd(arguments, directory / "log");
+  ChildProcess process = MustStart(ChildProcess::Start(Latchkeyd(arguments, directory / "log")));
   Ended ended;
   const auto until = std::chrono::steady_clock::now() + kPatience;
   while (process.live() && std::chrono::steady_clock::now() < until) {
-    demo::ChildProcess::WaitForOutput({&process}, 100ms);
+    ChildProcess::WaitForOutput({&process}, 100ms);
     for (const std::string& line : process.TakeLines()) ended.standard_output += line + "\n";
   }
   ended.exit_code = process.Stop(0ms);
@@ -59,36 +49,25 @@ Ended RunLatchkeyd(const std::vector<std::string>& arguments) {
 }
 
 RunningLatchkeyd::RunningLatchkeyd(std::vector<std::string> arguments)
-    : process_([&] {
+    : server_([&] {
         arguments.push_back("--listen-address=127.0.0.1:0");
-        return StartLatchkeyd(arguments, directory_ / "log");
-      }()) {
-  const auto until = std::chrono::steady_clock::now() + kPatience;
-  while (address_.empty() && process_.live() && std::chrono::steady_clock::now() < until) {
-    demo::ChildProcess::WaitForOutput({&process_}, 100ms);
-    for (const std::string& line : process_.TakeLines()) {
-      const auto found = line.find(kServing);
-      if (found != std::string::npos) address_ = line.substr(found + kServing.size());
-    }
-  }
-  if (address_.empty()) throw std::runtime_error("latchkeyd does not serve: " + Log());
-  channel_ = grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
-  coordination_ = v1::CoordinationService::NewStub(channel_);
-  admin_ = v1::AdminService::NewStub(channel_);
-}
+        return MustStart(ServerProcess::Start(Latchkeyd(arguments, directory_ / "log"), kPatience));
+      }()),
+      channel_(grpc::CreateChannel(address(), grpc::InsecureChannelCredentials())),
+      coordination_(v1::CoordinationService::NewStub(channel_)),
+      admin_(v1::AdminService::NewStub(channel_)) {}
 
-void RunningLatchkeyd::Kill() { demo::ChildProcess killed(std::move(process_)); }
-
-int RunningLatchkeyd::Terminate() { return process_.Stop(kPatience); }
+int RunningLatchkeyd::Terminate() { return server_.process().Stop(kPatience); }
 
 std::optional<int> RunningLatchkeyd::AwaitEnd(std::chrono::seconds patience) {
+  ChildProcess& process = server_.process();
   const auto until = std::chrono::steady_clock::now() + patience;
-  while (process_.live()) {
+  while (process.live()) {
     if (std::chrono::steady_clock::now() >= until) return std::nullopt;
-    demo::ChildProcess::WaitForOutput({&process_}, 100ms);
-    process_.TakeLines();
+    ChildProcess::WaitForOutput({&process}, 100ms);
+    process.TakeLines();
   }
-  return process_.Stop(kPatience);
+  return process.Stop(kPatience);
 }
 
 std::string RunningLatchkeyd::Log() const { return ReadFile(directory_ / "log"); }

@@ -1,7 +1,6 @@
 // Runs latchkeyd as an operator would: words on a command line, lines on its outputs, an exit code.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,24 +8,11 @@
 
 #include "latchkey/v1/admin.grpc.pb.h"
 #include "latchkey/v1/coordination.grpc.pb.h"
-#include "tools/payment_demo/child_process.h"
+#include "tests/support/temporary_directory.h"
+#include "tools/process/server_process.h"
 #include <grpcpp/grpcpp.h>
 
 namespace latchkey {
-
-// Goes with the object.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Ended {
   int exit_code = 0;  // 128 + the signal where one ended it
@@ -46,10 +32,10 @@ class RunningLatchkeyd {
   v1::CoordinationService::Stub& coordination() { return *coordination_; }
   v1::AdminService::Stub& admin() { return *admin_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return server_.address(); }
 
   // SIGKILL.
-  void Kill();
+  void Kill() { server_.process().Kill(); }
   // SIGTERM; what it came to.
   int Terminate();
   // Waits until it ends by itself; what it came to. Empty: it has not within the time.
@@ -64,8 +50,7 @@ class RunningLatchkeyd {
 
  private:
   TemporaryDirectory directory_;
-  demo::ChildProcess process_;
-  std::string address_;
+  ServerProcess server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::CoordinationService::Stub> coordination_;
   std::unique_ptr<v1::AdminService::Stub> admin_;

@@ -3,11 +3,10 @@
 #include "server/main/settings.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 
+#include "tests/support/temporary_directory.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -24,19 +23,14 @@ class SettingsTest : public testing::Test {
  protected:
   ~SettingsTest() override {
     for (const std::string& name : variables_) unsetenv(name.c_str());
-    std::error_code ignored;
-    std::filesystem::remove(file_, ignored);
   }
   void SetVariable(const std::string& name, const std::string& value) {
     setenv(name.c_str(), value.c_str(), 1);
     variables_.push_back(name);
   }
   std::string File(const std::string& text) {
-    std::string name = (std::filesystem::temp_directory_path() / "latchkey-toml-XXXXXX").string();
-    close(mkstemp(name.data()));
-    file_ = name;
-    std::ofstream(file_) << text;
-    return "--config=" + file_.string();
+    std::ofstream(directory_ / "latchkey.toml") << text;
+    return "--config=" + (directory_ / "latchkey.toml");
   }
   static absl::StatusOr<CommandLine> Read(std::vector<std::string> words) {
     words.insert(words.begin(), "latchkeyd");
@@ -52,7 +46,7 @@ class SettingsTest : public testing::Test {
 
  private:
   std::vector<std::string> variables_;
-  std::filesystem::path file_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(SettingsTest, Defaults) {

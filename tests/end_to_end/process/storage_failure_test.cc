@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/end_to_end/process/program.h"
@@ -24,7 +25,7 @@ class SmallDisk {
     if (mounted_) umount2(directory_.path().c_str(), MNT_DETACH);
   }
   bool mounted() const { return mounted_; }
-  std::filesystem::path operator/(const std::string& name) const { return directory_ / name; }
+  std::string operator/(const std::string& name) const { return directory_ / name; }
 
   // Leaves about so many bytes free.
   void FillUpTo(std::uint64_t free_bytes) {
@@ -44,7 +45,7 @@ class SmallDisk {
 TEST(StorageFailureTest, FullDiskStopsTheServerAndLosesNothingAcknowledged) {
   SmallDisk disk;
   if (!disk.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
-  const std::vector<std::string> arguments = {"--store=rocksdb:" + (disk / "store").string(),
+  const std::vector<std::string> arguments = {"--store=rocksdb:" + (disk / "store"),
                                               "--storage-reserve-bytes=0"};
   std::vector<std::string> acknowledged;
   {
@@ -79,7 +80,7 @@ TEST(StorageFailureTest, FullDiskStopsTheServerAndLosesNothingAcknowledged) {
 TEST(StorageFailureTest, NearlyFullDiskRefusesOnlyNewRecords) {
   SmallDisk disk;
   if (!disk.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
-  RunningLatchkeyd server({"--store=rocksdb:" + (disk / "store").string(),
+  RunningLatchkeyd server({"--store=rocksdb:" + (disk / "store"),
                            "--storage-reserve-bytes=" + std::to_string(4 * 1024 * 1024)});
   const auto token = server.Acquire("order:1", "a1").value();
   disk.FillUpTo(3 * 1024 * 1024);

@@ -1,4 +1,4 @@
-// The processes that the demo starts: their output, and their end.
+// A process that a tool or a test starts: its output, its pauses and its end.
 #pragma once
 
 #include <sys/types.h>
@@ -9,14 +9,24 @@
 
 #include "absl/status/statusor.h"
 
-namespace latchkey::demo {
+namespace latchkey {
 
-// A process of ours. It dies with us, whatever we die of. Not thread-safe.
+// What to start, and how.
+struct Program {
+  // The path of a program, and its arguments.
+  std::vector<std::string> command;
+  // What it writes to stderr goes to the end of this file.
+  std::string log;
+  // "NAME=value", each added to our own environment or put in the place of what is there.
+  std::vector<std::string> environment = {};
+};
+
+// A process of ours. It dies with the thread that started it, whatever that dies of, so nothing is
+// left behind; it is signalled by its id alone. Not thread-safe.
 class ChildProcess {
  public:
-  // Starts `command` (a path and its arguments); what it writes to stderr goes to the end of `log`.
-  static absl::StatusOr<ChildProcess> Start(const std::vector<std::string>& command,
-                                            const std::string& log);
+  // INTERNAL with one line that says what could not be done.
+  static absl::StatusOr<ChildProcess> Start(const Program& program);
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&& other) noexcept;
   // Kills it if it is still there.
@@ -34,9 +44,16 @@ class ChildProcess {
   // -1 once it was reaped.
   pid_t pid() const { return pid_; }
 
+  // SIGSTOP; nothing of it runs any more when this returns.
+  void Freeze();
+  // SIGCONT.
+  void Thaw();
+
+  // These two answer its exit code; 128 + the signal where one ended it; 0 if it was reaped before.
   // Asks it to end (SIGTERM), waits for that, kills it when it takes longer than `patience`.
-  // Answers its exit code; 128 + the signal where one ended it.
   int Stop(std::chrono::milliseconds patience);
+  // SIGKILL; it is gone when this returns.
+  int Kill();
 
  private:
   ChildProcess(pid_t pid, int output) : pid_(pid), output_(output) {}
@@ -47,4 +64,4 @@ class ChildProcess {
   std::string partial_line_;
 };
 
-}  // namespace latchkey::demo
+}  // namespace latchkey

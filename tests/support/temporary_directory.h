@@ -7,12 +7,12 @@
 #include <filesystem>
 #include <string>
 
-namespace latchkey::storage {
+namespace latchkey {
 
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    std::string name = std::filesystem::temp_directory_path() / "latchkey-storage-XXXXXX";
+    std::string name = std::filesystem::temp_directory_path() / "latchkey-test-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) {
       std::perror("mkdtemp");
       std::abort();
@@ -27,6 +27,7 @@ class TemporaryDirectory {
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 
   const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
   // A path in it at which there is nothing yet.
   std::string store() const { return path_ + "/store"; }
 
@@ -34,4 +35,4 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-}  // namespace latchkey::storage
+}  // namespace latchkey

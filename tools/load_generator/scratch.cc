@@ -1,0 +1,29 @@
+#include "tools/load_generator/scratch.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace latchkey::bench {
+
+ScratchDirectory::ScratchDirectory(const std::string& parent) {
+  std::filesystem::create_directories(parent);
+  std::string name = parent + "/scratch-XXXXXX";
+  path_ = mkdtemp(name.data());
+}
+
+ScratchDirectory::~ScratchDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::uint64_t ResidentBytes(const ServerProcess& server) {
+  std::ifstream statm("/proc/" + std::to_string(server.process().pid()) + "/statm");
+  std::uint64_t total_pages = 0;
+  std::uint64_t resident_pages = 0;
+  statm >> total_pages >> resident_pages;
+  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace latchkey::bench
