@@ -118,8 +118,16 @@ class RecordStore {
   virtual absl::Status Close() = 0;
 };
 
-// Tells a store which records may be reclaimed: those that the machine, too, takes for forgotten.
-// Called from any thread, also from within a compaction; must be quick and must not call the store.
-using IsForgotten = std::function<bool(std::string_view store_key, const Record& record)>;
+// How much of a record nobody can see any more.
+enum class Expired {
+  kNothing,
+  kPart,
+  kAll,
+};
+
+// Tells a store what it may reclaim: kAll is a record that the machine, too, takes for forgotten;
+// with kPart the record has been changed into what is to be stored in its place. Called from any
+// thread, also from within a compaction; must be quick and must not call the store.
+using Expire = std::function<Expired(std::string_view store_key, Record& record)>;
 
 }  // namespace latchkey::storage

@@ -56,6 +56,14 @@ void StoreResult(const Report& report, Duration payload_retention, bool late,
   result.set_late(late);
 }
 
+bool DropExpiredPayload(storage::v1::Record& record, WallTime retention_now) {
+  if (record.result().payload().empty() || !PayloadExpired(record, retention_now)) return false;
+  auto& result = *record.mutable_result();
+  result.set_payload_digest(DigestOf(result));
+  result.clear_payload();
+  return true;
+}
+
 bool PayloadExpired(const storage::v1::Record& record, WallTime retention_now) {
   return PayloadRemaining(record, retention_now) == Duration::zero();
 }

@@ -32,6 +32,10 @@ void StoreResult(const Report& report, Duration payload_retention, bool late,
 void ShowResult(const storage::v1::Record& record, const Context& context, bool with_payload,
                 v1::Result* out);
 
+// Takes out a payload whose retention is over and keeps its digest, so that the result is shown and
+// compared as before. False: there is none to take out.
+bool DropExpiredPayload(storage::v1::Record& record, WallTime retention_now);
+
 // Whether the payload is kept no more, and how long it still is.
 bool PayloadExpired(const storage::v1::Record& record, WallTime retention_now);
 Duration PayloadRemaining(const storage::v1::Record& record, WallTime retention_now);

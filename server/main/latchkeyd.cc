@@ -32,20 +32,20 @@ constexpr Duration kFailureDrain = std::chrono::seconds(2);
 // own.
 constexpr Duration kFailureExit = std::chrono::seconds(7);
 
-// What the store asks, while it compacts, about records that may be forgotten. The answer is no
+// What the store asks, while it compacts, about records that may have expired. The answer is no
 // until the server knows, and again when it is gone.
 std::atomic<const Retention*> retention_of_store = nullptr;
 
-bool MayReclaim(std::string_view store_key, const storage::Record& record) {
+storage::Expired Expire(std::string_view store_key, storage::Record& record) {
   const Retention* retention = retention_of_store.load();
-  return retention != nullptr && retention->MayReclaim(store_key, record);
+  return retention == nullptr ? storage::Expired::kNothing : retention->Expire(store_key, record);
 }
 
 absl::StatusOr<std::unique_ptr<storage::RecordStore>> OpenStore(const std::string& name) {
   constexpr std::string_view kRocksDb = "rocksdb:";
   if (!name.starts_with(kRocksDb)) return std::make_unique<storage::MemoryRecordStore>();
   storage::RocksDbStoreOptions options;
-  options.is_forgotten = MayReclaim;
+  options.expire = Expire;
   auto opened = storage::RocksDbRecordStore::Open(name.substr(kRocksDb.size()), std::move(options));
   if (!opened.ok()) return opened.status();
   return std::unique_ptr<storage::RecordStore>(*std::move(opened));

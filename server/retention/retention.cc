@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "storage/record_store.h"
+#include "base/failpoint.h"
+#include "server/machine/results.h"
 #include "storage/store_key.h"
 
 namespace latchkey {
@@ -58,7 +59,9 @@ absl::Status Retention::Save() {
     next.set_retention_clock_nanos(ToNanos(retention_clock_.RetentionAt(clock_.Monotonic())));
     RaiseHorizons(next);
   }
+  Failpoint("saving_retention");
   if (auto saved = store_.SaveState(next); !saved.ok()) return saved;
+  Failpoint("saved_retention");
   MutexLock lock(mutex_);
   state_ = std::move(next);
   return absl::OkStatus();
@@ -95,14 +98,15 @@ WallTime Retention::HorizonOf(std::string_view name_space) const {
   return WallTimeFromNanos(std::max(own, HorizonIn(state_, kOthers)));
 }
 
-bool Retention::MayReclaim(std::string_view store_key, const storage::v1::Record& record) const {
+storage::Expired Retention::Expire(std::string_view store_key, storage::v1::Record& record) const {
   WallTime stored;
   {
     MutexLock lock(mutex_);
     stored = WallTimeFromNanos(state_.retention_clock_nanos());
   }
   const auto& settings = namespaces_.Get(storage::SplitStoreKey(store_key).name_space);
-  return IsReclaimable(record, options_.limits, settings, stored);
+  if (IsReclaimable(record, options_.limits, settings, stored)) return storage::Expired::kAll;
+  return DropExpiredPayload(record, stored) ? storage::Expired::kPart : storage::Expired::kNothing;
 }
 
 bool Retention::clock_in_doubt() const {

@@ -15,10 +15,7 @@
 #include "server/machine/namespaces.h"
 #include "server/machine/record_machine.h"
 #include "server/retention/retention_clock.h"
-
-namespace latchkey::storage {
-class RecordStore;
-}
+#include "storage/record_store.h"
 
 namespace latchkey {
 
@@ -47,8 +44,9 @@ class Retention {
   // first_sent_at up to here is refused on an absent key. Never moves back, whatever the settings.
   WallTime HorizonOf(std::string_view name_space) const;
 
-  // Whether a store may reclaim this record, judged by what is written down.
-  bool MayReclaim(std::string_view store_key, const storage::v1::Record& record) const;
+  // What a store may reclaim of this record, judged by what is written down: an expired payload is
+  // taken out of it.
+  storage::Expired Expire(std::string_view store_key, storage::v1::Record& record) const;
 
   bool clock_in_doubt() const;
 

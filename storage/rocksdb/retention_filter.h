@@ -1,4 +1,4 @@
-// Lets compactions drop the records that nobody needs any more.
+// Lets compactions drop the records, and parts of records, that nobody needs any more.
 #pragma once
 
 #include <memory>
@@ -11,9 +11,8 @@ class CompactionFilterFactory;
 
 namespace latchkey::storage {
 
-// For the column family of done records. Drops a record that `is_forgotten` names; never one that
-// is live, nor one that cannot be decoded.
-std::shared_ptr<rocksdb::CompactionFilterFactory> MakeRetentionFilterFactory(
-    IsForgotten is_forgotten);
+// For the column family of done records. Drops what `expire` says; never anything of a record that
+// is live, nor of one that cannot be decoded.
+std::shared_ptr<rocksdb::CompactionFilterFactory> MakeRetentionFilterFactory(Expire expire);
 
 }  // namespace latchkey::storage

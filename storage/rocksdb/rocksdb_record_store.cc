@@ -88,8 +88,8 @@ absl::Status RocksDbRecordStore::OpenDatabase(const RocksDbStoreOptions& options
   database_options.create_missing_column_families = directory_.is_new();
 
   FamilyOptions families = MakeFamilyOptions(options.write_buffer_bytes);
-  if (options.is_forgotten) {
-    families.done.compaction_filter_factory = MakeRetentionFilterFactory(options.is_forgotten);
+  if (options.expire) {
+    families.done.compaction_filter_factory = MakeRetentionFilterFactory(options.expire);
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* database = nullptr;

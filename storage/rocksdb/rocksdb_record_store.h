@@ -26,9 +26,9 @@ class WriteBatch;
 namespace latchkey::storage {
 
 struct RocksDbStoreOptions {
-  // Which records may be dropped when they are compacted; unset: none. Called for COMPLETED and
+  // What is dropped of a record when it is compacted; unset: nothing. Called for COMPLETED and
   // ABSENT records only.
-  IsForgotten is_forgotten = {};
+  Expire expire = {};
   // How many tokens a crash may skip at most.
   std::uint64_t token_block_size = std::uint64_t{1} << 20;
   // Memory for records that are in the log and not yet in a table, for each of two families; a
@@ -65,7 +65,7 @@ class RocksDbRecordStore final : public RecordStore {
   std::optional<Space> FreeSpace() override;
   absl::Status Close() override;
 
-  // Compacts everything now, which drops what is forgotten. Takes as long as it takes.
+  // Compacts everything now, which drops what has expired. Takes as long as it takes.
   absl::Status Compact();
 
  private:

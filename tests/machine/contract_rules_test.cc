@@ -1,5 +1,6 @@
 // The rules of CONTRACT section 3 that concern one record, one test or a few each, in their order.
 
+#include "server/machine/results.h"
 #include "tests/machine/machine_fixture.h"
 #include <openssl/sha.h>
 
@@ -309,6 +310,26 @@ TEST_F(ContractRules, Rule10WhatIsTooLongIsCutAtACharacter) {
                      [&](v1::RecordResultRequest& request) { request.set_code(euros); })
                   ->already_recorded())
       << "compared as it was cut";
+}
+
+TEST_F(ContractRules, Rule10AnExpiredPayloadIsNotMissedWhenItIsGone) {
+  const auto a = Acquire("a");
+  const auto with_body = [](v1::RecordResultRequest& request) { request.set_payload("body"); };
+  const auto digest =
+      Record(Token(a), Outcome::SUCCEEDED, "R1", with_body)->result().payload_digest();
+  Pass(settings_.payload_retention - Duration(1));
+  EXPECT_FALSE(DropExpiredPayload(*key_.record, context_.now.retention));
+  EXPECT_EQ(Check()->result().payload(), "body");
+  Pass(Duration(1));
+  const std::string before = Check()->SerializeAsString();
+  EXPECT_TRUE(DropExpiredPayload(*key_.record, context_.now.retention));
+  EXPECT_EQ(key_.record->result().payload(), "");
+  EXPECT_EQ(Check()->SerializeAsString(), before);
+  EXPECT_TRUE(Check()->result().body_expired());
+  EXPECT_EQ(Check()->result().payload_digest(), digest);
+  EXPECT_TRUE(Record(Token(a), Outcome::SUCCEEDED, "R1", with_body)->already_recorded());
+  EXPECT_EQ(Record(Token(a), Outcome::SUCCEEDED, "R1").reason(), Refused::RESULT_CONFLICT);
+  EXPECT_FALSE(DropExpiredPayload(*key_.record, context_.now.retention)) << "it is gone";
 }
 
 TEST_F(ContractRules, Rule10RetentionIsClamped) {

@@ -49,8 +49,11 @@ class RetentionTest : public testing::Test {
     return clock_.Wall() - retention_->HorizonOf(name_space);
   }
   WallTime Horizon(std::string_view name_space) { return retention_->HorizonOf(name_space); }
-  bool MayReclaim(const std::string& name_space, const storage::v1::Record& record) {
-    return retention_->MayReclaim(storage::MakeStoreKey(name_space, "k"), record);
+  bool MayReclaim(const std::string& name_space, storage::v1::Record record) {
+    return Expire(name_space, record) == storage::Expired::kAll;
+  }
+  storage::Expired Expire(const std::string& name_space, storage::v1::Record& record) {
+    return retention_->Expire(storage::MakeStoreKey(name_space, "k"), record);
   }
   storage::v1::Record CompletedNow() {
     storage::v1::Record record;
@@ -159,6 +162,21 @@ TEST_F(RetentionTest, ReclaimsADayAfterKeyRetention) {
   PassAndSave(1h);
   EXPECT_TRUE(MayReclaim("default", record));
   EXPECT_FALSE(MayReclaim("long", record));
+}
+
+TEST_F(RetentionTest, ExpiresPayloadsByWhatIsSaved) {
+  Start(90 * kDay);
+  auto record = CompletedNow();
+  record.mutable_result()->set_payload("body");
+  record.mutable_result()->set_recorded_at_nanos(record.state_since_nanos());
+  record.mutable_result()->set_payload_retention_nanos(Duration(2 * kDay).count());
+  Pass(3 * kDay);
+  EXPECT_EQ(Expire("default", record), storage::Expired::kNothing);
+  EXPECT_EQ(record.result().payload(), "body");
+  ASSERT_TRUE(retention_->Save().ok());
+  EXPECT_EQ(Expire("default", record), storage::Expired::kPart);
+  EXPECT_EQ(record.result().payload(), "");
+  EXPECT_EQ(Expire("default", record), storage::Expired::kNothing) << "there is no more of it";
 }
 
 // Whoever comes with the time of a record that may be gone is told so, also after a crash.

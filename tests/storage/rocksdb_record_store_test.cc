@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "tests/storage/lost_write_file_system.h"
-#include "tests/support/temporary_directory.h"
 #include "tests/storage/test_records.h"
+#include "tests/support/temporary_directory.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
@@ -179,9 +179,9 @@ TEST_F(RocksDbRecordStoreTest, TellsTheFreeSpace) {
 
 TEST_F(RocksDbRecordStoreTest, CompactionDropsWhatIsForgottenAndNeverWhatIsLive) {
   const RocksDbStoreOptions options = {
-      .is_forgotten = [](std::string_view store_key, const Record& record) {
+      .expire = [](std::string_view store_key, const Record& record) {
         EXPECT_FALSE(IsLive(record));
-        return store_key.starts_with("old");
+        return store_key.starts_with("old") ? Expired::kAll : Expired::kNothing;
       }};
   Close(Open(options));
   PutRaw("done", "old/garbage", "\x01garbage");
@@ -194,6 +194,27 @@ TEST_F(RocksDbRecordStoreTest, CompactionDropsWhatIsForgottenAndNeverWhatIsLive)
   ASSERT_TRUE(store->Commit(writes).ok());
   ASSERT_TRUE(store->Compact().ok());
   EXPECT_THAT(Keys(*store), ElementsAre("new/completed", "old/doubt", "old/garbage", "old/held"));
+}
+
+TEST_F(RocksDbRecordStoreTest, CompactionStoresWhatIsLeftOfARecord) {
+  auto store = Open({.expire = [](std::string_view store_key, Record& record) {
+    if (store_key != "old") return Expired::kNothing;
+    record.mutable_result()->clear_payload();
+    return Expired::kPart;
+  }});
+  Record full = done_;
+  full.mutable_result()->set_payload("body");
+  const WriteResult old = Commit(*store, Put("old", full));
+  Commit(*store, Put("new", full));
+  ASSERT_TRUE(store->Compact().ok());
+  EXPECT_EQ(Load(*store, "new").record->result().payload(), "body");
+  const Loaded left = Load(*store, "old");
+  ASSERT_TRUE(left.record.has_value());
+  EXPECT_EQ(left.record->result().payload(), "");
+  EXPECT_EQ(left.record->fencing_token(), full.fencing_token());
+  EXPECT_EQ(left.revision, old.revision);
+  Commit(*store, Erase("old", old.revision));
+  EXPECT_EQ(Load(*store, "old").revision, 0u) << "a write that was decided before finds its record";
 }
 
 TEST_F(RocksDbRecordStoreTest, UndecodableRecordConcernsItsKeyOnly) {
