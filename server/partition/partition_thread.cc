@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "server/partition/refusals.h"
+
 namespace latchkey {
 namespace {
 
@@ -32,16 +34,17 @@ void PartitionThread::Stop() {
   thread_.join();
 }
 
-bool PartitionThread::Submit(Call& call) {
+std::optional<Refusal> PartitionThread::Submit(Call& call) {
   MutexLock lock(mutex_);
-  if (stopping_ || queue_.size() >= limits_.queued_calls ||
+  if (stopping_) return ShuttingDown();
+  if (queue_.size() >= limits_.queued_calls ||
       queued_bytes_ + call.request_bytes > limits_.queued_bytes) {
-    return false;
+    return Overloaded();
   }
   queued_bytes_ += call.request_bytes;
   queue_.emplace_back(&call);
   if (sleeping_) changed_.NotifyOne();
-  return true;
+  return std::nullopt;
 }
 
 void PartitionThread::Post(Work work) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -24,9 +25,8 @@ class PartitionThread {
   // Ends all waits, decides what is queued, and ends the thread.
   void Stop();
 
-  // Takes the call until it is finished. False: the queue is full, or Stop was called, and the call
-  // was not taken.
-  [[nodiscard]] bool Submit(Call& call);
+  // Takes the call until it is finished. Or says why not: the queue is full, or Stop was called.
+  [[nodiscard]] std::optional<Refusal> Submit(Call& call);
   // Takes work that must not be refused; there is at most one piece for each call.
   void Post(Work work);
 

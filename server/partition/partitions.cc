@@ -42,7 +42,7 @@ absl::Status Partitions::Start() {
 }
 
 void Partitions::Submit(Call& call) {
-  if (!For(call.store_key).Submit(call)) call.Finish(Overloaded());
+  if (auto refusal = For(call.store_key).Submit(call)) call.Finish(std::move(refusal));
 }
 
 void Partitions::Cancel(const std::string& store_key, const Call* call, std::uint64_t serial) {

@@ -21,7 +21,8 @@ class Partitions {
   // completed.
   absl::Status Start();
 
-  // Takes the call until it is finished; one that cannot be queued is refused OVERLOADED at once.
+  // Takes the call until it is finished; one that cannot be queued is refused at once: OVERLOADED,
+  // or after Stop SHUTTING_DOWN.
   void Submit(Call& call);
   // The caller of a call that may be waiting is gone: it leaves the queue.
   void Cancel(const std::string& store_key, const Call* call, std::uint64_t serial);

@@ -251,7 +251,7 @@ TEST_F(PartitionsTest, CallAfterTheEndIsRefused) {
   partitions_->Stop();
   auto call = Make(Acquire("k", "a"));
   partitions_->Submit(*call);
-  EXPECT_EQ(call->reason(), R::OVERLOADED);
+  EXPECT_EQ(call->reason(), R::SHUTTING_DOWN);
 }
 
 // A partition whose thread is not started yet queues what it is given.
@@ -282,10 +282,10 @@ TEST_F(QueueBoundTest, CallsAtTheLimitAndOnePast) {
   std::vector<std::unique_ptr<AcquireCall>> calls;
   for (int i = 0; i < 3; ++i) {
     calls.push_back(Make(Acquire("k" + std::to_string(i), "a")));
-    EXPECT_TRUE(thread->Submit(*calls.back()));
+    EXPECT_FALSE(thread->Submit(*calls.back()));
   }
   const auto past = Make(Acquire("k", "a"));
-  EXPECT_FALSE(thread->Submit(*past));
+  EXPECT_EQ(thread->Submit(*past).value().reason, R::OVERLOADED);
   EXPECT_EQ(thread->queue_length(), 3);
   EXPECT_EQ(past->times_finished(), 0) << "it was not taken";
   thread->Start();
@@ -300,12 +300,12 @@ TEST_F(QueueBoundTest, BytesAtTheLimitAndOnePast) {
   Limits limits;
   limits.queued_bytes = one->request_bytes + two->request_bytes;
   const auto thread = MakeThread(limits);
-  EXPECT_TRUE(thread->Submit(*one));
-  EXPECT_TRUE(thread->Submit(*two));
-  EXPECT_FALSE(thread->Submit(*past));
+  EXPECT_FALSE(thread->Submit(*one));
+  EXPECT_FALSE(thread->Submit(*two));
+  EXPECT_EQ(thread->Submit(*past).value().reason, R::OVERLOADED);
   thread->Start();
   finishes_.AwaitAtLeast(2);
-  EXPECT_TRUE(thread->Submit(*past)) << "there is room again";
+  EXPECT_FALSE(thread->Submit(*past)) << "there is room again";
   finishes_.AwaitAtLeast(3);
   EXPECT_TRUE(past->ok());
   thread->Stop();
@@ -326,7 +326,7 @@ TEST_F(QueueBoundTest, LongQueueIsDecidedInBatches) {
   std::vector<std::unique_ptr<AcquireCall>> calls;
   for (int i = 0; i < 95; ++i) {
     calls.push_back(Make(Acquire("k" + std::to_string(i), "a")));
-    ASSERT_TRUE(thread->Submit(*calls.back()));
+    ASSERT_FALSE(thread->Submit(*calls.back()));
   }
   thread->Start();
   thread->Stop();
