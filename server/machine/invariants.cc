@@ -418,6 +418,26 @@ std::optional<Invariants::Violation> Invariants::CheckSame(const KeyState& one,
   return std::nullopt;
 }
 
+Step Invariants::Lapse(KeyState& key, const Context& context, std::optional<Violation>* violation) {
+  const KeyState before = key;
+  Step step = latchkey::Lapse(key, context);
+  CommandSummary what;
+  what.kind = Kind::kLapse;
+  *violation = Check(before, key, step, context, what);
+  return step;
+}
+
+Step Invariants::UndoGrant(KeyState& key, std::uint64_t fencing_token, const Context& context,
+                           std::optional<Violation>* violation) {
+  const KeyState before = key;
+  Step step = latchkey::UndoGrant(key, fencing_token, context);
+  CommandSummary what;
+  what.kind = Kind::kUndoGrant;
+  what.fencing_token = fencing_token;
+  *violation = Check(before, key, step, context, what);
+  return step;
+}
+
 CommandSummary CommandSummary::Of(const v1::AcquireLockRequest& request) {
   CommandSummary summary;
   summary.kind = Kind::kAcquireLock;

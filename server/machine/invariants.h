@@ -94,6 +94,12 @@ class Invariants {
     }
     return step;
   }
+
+  // Stand in for Lapse and UndoGrant.
+  [[nodiscard]] static Step Lapse(KeyState& key, const Context& context,
+                                  std::optional<Violation>* violation);
+  [[nodiscard]] static Step UndoGrant(KeyState& key, std::uint64_t fencing_token,
+                                      const Context& context, std::optional<Violation>* violation);
 };
 
 }  // namespace latchkey

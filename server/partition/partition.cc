@@ -178,7 +178,7 @@ void Partition::Run(const UndoUnsentGrant& undo) {
   Entry& entry = *Find(undo.store_key);
   if (entry.corrupt || entry.grant_sent || entry.state.token_pending) return;
   const State::State before = entry.state_now();
-  Apply(entry, UndoGrant(entry.state, undo.fencing_token, ContextFor(entry)), before);
+  Apply(entry, CheckedUndoGrant(entry.state, undo.fencing_token, ContextFor(entry)), before);
 }
 
 Step Partition::DecideCall(Entry& entry, Call& call) {
@@ -203,7 +203,7 @@ bool Partition::MustWaitForToken(const Entry& entry, const Call& call) const {
 void Partition::LapseIfDue(Entry& entry, MonotonicTime arrived) {
   if (!entry.held() || entry.state.lease_deadline > std::min(now_.monotonic, arrived)) return;
   const State::State before = entry.state_now();
-  Apply(entry, Lapse(entry.state, ContextFor(entry)), before);
+  Apply(entry, CheckedLapse(entry.state, ContextFor(entry)), before);
 }
 
 Context Partition::ContextFor(const Entry& entry) const {

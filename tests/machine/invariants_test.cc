@@ -37,6 +37,17 @@ class InvariantsTest : public MachineTest {
 
 TEST_F(InvariantsTest, ARenewalIsFine) { EXPECT_EQ(Broken(key_, Kind::kRenewLease), ""); }
 
+TEST_F(InvariantsTest, WatchOverLapsesAndGrantsTakenBack) {
+  std::optional<Invariants::Violation> violation;
+  KeyState key = key_;
+  EXPECT_TRUE(Invariants::Lapse(key, context_, &violation).lapsed);
+  ASSERT_TRUE(violation) << "its lease has not run out";
+  EXPECT_EQ(violation->name, "L4");
+
+  EXPECT_TRUE(Invariants::UndoGrant(key_, token(), context_, &violation).durable);
+  EXPECT_FALSE(violation);
+}
+
 TEST_F(InvariantsTest, L1TwoGrants) {
   KeyState after = key_;
   after.record->set_attempt_id("b");

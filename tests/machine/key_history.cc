@@ -308,22 +308,17 @@ void KeyHistory::Admin(const Command& command, const World& world, Answer* real,
 void KeyHistory::LapseOrUndo(const Command& command, const World& world, Answer* real,
                              Answer* model) {
   const Context context = MakeContext(world);
-  const KeyState before = key_;
-  CommandSummary what;
+  std::optional<Invariants::Violation> broken;
   Step step;
   if (command.kind == Kind::kLapse) {
-    what.kind = CommandSummary::Kind::kLapse;
-    step = Lapse(key_, context);
+    step = Invariants::Lapse(key_, context, &broken);
     *model = model_.Lapse(world);
   } else {
-    what.kind = CommandSummary::Kind::kUndoGrant;
-    what.fencing_token = Choose(command.token);
-    step = UndoGrant(key_, what.fencing_token, context);
-    *model = model_.Undo(what.fencing_token, world);
+    const Token token = Choose(command.token);
+    step = Invariants::UndoGrant(key_, token, context, &broken);
+    *model = model_.Undo(token, world);
   }
-  if (const auto broken = Invariants::Check(before, key_, step, context, what)) {
-    complaint_ = std::string(broken->name) + ": " + std::string(broken->sentence);
-  }
+  if (broken) complaint_ = std::string(broken->name) + ": " + std::string(broken->sentence);
   *real = ViewStep(step);
 }
 

@@ -151,20 +151,15 @@ class MachineTest : public ::testing::Test {
   // The lease runs out, to the moment.
   Step LetLapse() {
     Pass(key_.lease_deadline - context_.now.monotonic);
-    const KeyState before = key_;
-    CommandSummary what;
-    what.kind = CommandSummary::Kind::kLapse;
-    const Step step = Lapse(key_, context_);
-    Expect(Invariants::Check(before, key_, step, context_, what));
+    std::optional<Invariants::Violation> violation;
+    Step step = Invariants::Lapse(key_, context_, &violation);
+    Expect(violation);
     return step;
   }
   Step Undo(std::uint64_t token) {
-    const KeyState before = key_;
-    CommandSummary what;
-    what.kind = CommandSummary::Kind::kUndoGrant;
-    what.fencing_token = token;
-    const Step step = UndoGrant(key_, token, context_);
-    Expect(Invariants::Check(before, key_, step, context_, what));
+    std::optional<Invariants::Violation> violation;
+    Step step = Invariants::UndoGrant(key_, token, context_, &violation);
+    Expect(violation);
     return step;
   }
   // A new process takes up what is stored.
