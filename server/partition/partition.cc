@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "latchkey/v1/admin.pb.h"
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/namespaces.h"
@@ -117,9 +118,7 @@ bool Partition::Load(std::span<Work> work) {
     const std::string& store_key = StoreKeyOf(item);
     if (store_key.empty()) continue;
     if (Find(store_key) == nullptr) missing.push_back(store_key);
-    Entry& entry = FindOrAdd(store_key);
-    if (!entry.visited) visited_.push_back(&entry);
-    entry.visited = true;
+    Visit(FindOrAdd(store_key));
   }
   if (missing.empty()) return true;
   auto loaded = environment_.store->Load(missing);
@@ -241,8 +240,9 @@ Context Partition::ContextFor(const Entry& entry, const Call& call) const {
 
 void Partition::ApplyToCall(Entry& entry, Call& call, Step step, State::State before) {
   if (step.wait && !step.refusal.has_value()) return Enqueue(entry, call);
-  Apply(entry, step, before);
   const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation);
+  if (step.granted) EndRepeatedWait(entry, *acquire->request);
+  Apply(entry, step, before);
   const bool grant = acquire != nullptr && acquire->response->has_grant();
   Answer& answer = AnswerLater(call, std::move(step.refusal));
   answer.lease_deadline = step.lease_deadline;
@@ -272,6 +272,11 @@ void Partition::Apply(Entry& entry, const Step& step, State::State before) {
   if (step.durable && after != State::HELD) ServeQueue(entry);
 }
 
+void Partition::Visit(Entry& entry) {
+  if (!entry.visited) visited_.push_back(&entry);
+  entry.visited = true;
+}
+
 void Partition::Stage(Entry& entry) {
   if (!entry.staged) staged_.push_back(&entry);
   entry.staged = true;
@@ -292,8 +297,7 @@ void Partition::SetLeaseTimer(Entry& entry) {
 void Partition::FireLeaseTimers(MonotonicTime until) {
   while (auto due = lease_timers_.PopDue(until)) {
     Entry& entry = **due;
-    if (!entry.visited) visited_.push_back(&entry);
-    entry.visited = true;
+    Visit(entry);
     entry.timer.reset();
     LapseIfDue(entry, until);
     SetLeaseTimer(entry);
@@ -304,8 +308,7 @@ void Partition::FireLeaseTimers(MonotonicTime until) {
 void Partition::FireWaitTimers() {
   while (auto due = wait_timers_.PopDue(now_.monotonic)) {
     auto [entry, call] = *due;
-    if (!entry->visited) visited_.push_back(entry);
-    entry->visited = true;
+    Visit(*entry);
     AnswerTimedOut(*entry, *call);
   }
 }
@@ -325,6 +328,7 @@ bool Partition::Commit() {
     environment_.fail_stop->Trip(std::string(results.status().message()));
     return false;
   }
+  Failpoint("committed");
   for (std::size_t i = 0; i < staged_.size(); ++i) {
     const storage::WriteResult& result = (*results)[i];
     if (result.outcome != storage::WriteResult::Outcome::kCommitted) {

@@ -116,6 +116,8 @@ class Partition {
   void Apply(Entry& entry, const Step& step, v1::CheckResultResponse::State before);
   void ApplyToCall(Entry& entry, Call& call, Step step, v1::CheckResultResponse::State before);
   void SetLeaseTimer(Entry& entry);
+  // The batch touches the entry: DropIdleEntries looks at it.
+  void Visit(Entry& entry);
   void Stage(Entry& entry);
 
   // Waiting.
@@ -123,6 +125,7 @@ class Partition {
   void EndWait(Entry& entry, const Call* call, std::optional<Refusal> refusal);
   void AnswerTimedOut(Entry& entry, Call& call);
   void EndWaitOfAttempt(Entry& entry, const std::string& attempt_id);
+  void EndRepeatedWait(Entry& entry, const v1::AcquireLockRequest& granted);
   void ServeQueue(Entry& entry);
   void GrantToFirstWaiter(Entry& entry);
   void AnswerCompletedToAll(Entry& entry);

@@ -116,22 +116,28 @@ void Partition::EndWaitOfAttempt(Entry& entry, const std::string& attempt_id) {
   }
 }
 
+// A retry that accepts a key in doubt is granted it, while the call that it repeats does not and
+// waits.
+void Partition::EndRepeatedWait(Entry& entry, const v1::AcquireLockRequest& granted) {
+  if (entry.waiting() == 0) return;
+  const Waiter* first = entry.waiters->FindAttempt(granted.attempt_id(), granted.holder_id());
+  if (first != nullptr) EndWait(entry, first->call, SupersededByRetry());
+}
+
 void Partition::Run(const CancelWait& cancel) {
   Entry* entry = Find(cancel.store_key);
   if (entry == nullptr || entry->waiting() == 0) return;
   const Waiter* waiter = entry->waiters->Find(cancel.call);
   if (waiter == nullptr || waiter->call->serial != cancel.serial) return;
   EndWait(*entry, cancel.call, Cancelled());
-  if (!entry->visited) visited_.push_back(entry);
-  entry->visited = true;
+  Visit(*entry);
 }
 
 void Partition::Run(const EndWaits&) {
   ending_ = true;
   for (auto& [store_key, entry] : entries_) {
     if (entry->waiting() == 0) continue;
-    if (!entry->visited) visited_.push_back(entry.get());
-    entry->visited = true;
+    Visit(*entry);
     WaitQueue& queue = *entry->waiters;
     while (!queue.acquires().empty())
       EndWait(*entry, queue.acquires().front().call, ShuttingDown());

@@ -269,6 +269,23 @@ TEST(RetryTest, HasItsOwnDeadline) {
   EXPECT_TRUE(retry.contended());
 }
 
+// The first copy waits until somebody has settled the key, the retry does not need that.
+TEST(RetryTest, ThatAcceptsAKeyInDoubtIsServedAndEndsTheFirstCopysWait) {
+  PartitionHarness harness;
+  const auto token = harness.Hold(Acquire("k", "holder"));
+  auto& other = harness.Do(Await("k", "other"));
+  auto& first = harness.Do(Await("k", "a"));
+  harness.Do(Release("k", token, v1::ReleaseRequest::UNKNOWN));
+  ASSERT_FALSE(first.finished());
+  auto& retry = harness.Do(AcceptingRecover(Await("k", "a")));
+  ASSERT_TRUE(retry.granted());
+  EXPECT_EQ(retry.grant().mode(), v1::Grant::RECOVER);
+  EXPECT_EQ(first.reason(), R::SUPERSEDED_BY_RETRY);
+  EXPECT_EQ(harness.waiters(), 1);
+  harness.Do(Release("k", retry.token(), v1::ReleaseRequest::RUN_NOT_EXECUTED));
+  EXPECT_TRUE(other.granted());
+}
+
 TEST(RetryTest, IsTakenAlsoWhenTheQueueIsFull) {
   PartitionHarness harness({}, {.waiters_per_key = 1});
   harness.Hold(Acquire("k", "holder"));
