@@ -1,5 +1,6 @@
 #include "server/service/server.h"
 
+#include "base/failpoint.h"
 #include "latchkey/v1/admin.pb.h"
 #include "server/machine/proto_time.h"
 #include "server/service/admin_service.h"
@@ -49,9 +50,11 @@ struct Server::Services {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
     PartitionObserver& observer, std::function<void(const std::string& why)> on_failure) {
+  Failpoint("opened_store");
   std::unique_ptr<Server> server(
       new Server(std::move(options), std::move(store), clock, std::move(on_failure)));
   if (auto started = server->StartParts(observer); !started.ok()) return started;
+  Failpoint("starting_service");
   if (auto started = server->StartGrpc(); !started.ok()) return started;
   return server;
 }
@@ -131,9 +134,11 @@ absl::Status Server::Shutdown(Duration drain) {
                                         gpr_time_from_nanos(drain.count(), GPR_TIMESPAN)));
   }
   if (housekeeper_ != nullptr) housekeeper_->Stop();
+  Failpoint("drained");
   if (partitions_ != nullptr) partitions_->Stop();
   absl::Status saved;
   if (retention_ != nullptr && !fail_stop_.tripped()) saved = retention_->Save();
+  Failpoint("closing_store");
   // In any case: it ends the compactions, which ask `retention_`.
   absl::Status closed = store_->Close();
   return saved.ok() ? closed : saved;

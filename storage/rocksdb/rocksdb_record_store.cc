@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "storage/record_codec.h"
+#include "storage/rocksdb/default_environment.h"
 #include "storage/rocksdb/log_check.h"
 #include "storage/rocksdb/merged_scan.h"
 #include "storage/rocksdb/retention_filter.h"
@@ -56,9 +57,7 @@ absl::Status OpenFailure(const std::string& path, const rocksdb::Status& cause) 
 
 absl::StatusOr<std::unique_ptr<RocksDbRecordStore>> RocksDbRecordStore::Open(
     const std::string& path, RocksDbStoreOptions options) {
-  if (options.environment == nullptr) {
-    options.environment = {rocksdb::Env::Default(), [](rocksdb::Env*) { /* it is RocksDB's */ }};
-  }
+  if (options.environment == nullptr) options.environment = DefaultEnvironment();
   absl::StatusOr<StoreDirectory> directory =
       StoreDirectory::Open(path, options.environment->GetFileSystem());
   if (!directory.ok()) return directory.status();

@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/failpoint.h"
+
 namespace latchkey::storage {
 
 TokenAllocator::TokenAllocator(std::uint64_t limit, std::uint64_t block_size,
@@ -21,7 +23,9 @@ absl::StatusOr<std::uint64_t> TokenAllocator::Take(std::uint64_t count) {
     if (limit_ > std::numeric_limits<std::uint64_t>::max() - more) {
       return absl::DataLossError("the stored fencing token is beyond anything that was ever given");
     }
+    Failpoint("reserving_tokens");
     if (absl::Status stored = store_limit_(limit_ + more); !stored.ok()) return stored;
+    Failpoint("reserved_tokens");
     limit_ += more;
   }
   const std::uint64_t first = highest_ + 1;

@@ -1,0 +1,7 @@
+#include "base/failpoint.h"
+
+namespace latchkey {
+
+void Failpoint(const char*) {}
+
+}  // namespace latchkey

@@ -1,0 +1,16 @@
+// The file system and clock of a store that is not given others.
+#pragma once
+
+#include <memory>
+
+namespace rocksdb {
+class Env;
+}
+
+namespace latchkey::storage {
+
+// RocksDB's own, which is the machine's. The server that the crash tests run links a definition of
+// its own, with a file system that fails as the test has chosen.
+std::shared_ptr<rocksdb::Env> DefaultEnvironment();
+
+}  // namespace latchkey::storage
