@@ -89,7 +89,12 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
   environment.observer = &observer;
   environment.storage_full = &housekeeper_->storage_full();
   partitions_ = std::make_unique<Partitions>(environment, options_.partitions);
-  return partitions_->Start();
+  absl::Status started = partitions_->Start();
+  if (!absl::IsDataLoss(started)) return started;
+  return absl::DataLossError(
+      options_.store_name +
+      ": which keys are held or in doubt cannot be read, so nothing is served: " +
+      std::string(started.message()) + "; put back a copy of the directory");
 }
 
 absl::Status Server::StartGrpc() {

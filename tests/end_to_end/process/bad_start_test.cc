@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "storage/rocksdb/rocksdb_record_store.h"
+#include "storage/store_key.h"
 #include "tests/end_to_end/process/program.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -86,6 +88,41 @@ TEST(BadStartTest, DirectoryWithSomethingElseInIt) {
   ExpectRefusal(RunLatchkeyd({"--listen-address=127.0.0.1:0", StoreIn(directory)}), "store");
   const std::filesystem::directory_iterator files(directory / "store");
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
+
+// Held records enough for a table of their own, and a byte of it flipped.
+void MakeDamagedStore(const std::string& directory) {
+  auto store = storage::RocksDbRecordStore::Open(directory, {});
+  ASSERT_TRUE(store.ok()) << store.status();
+  storage::Record held;
+  held.set_state(v1::CheckResultResponse::HELD);
+  held.set_checkpoint(std::string(500, 'c'));
+  std::vector<storage::Write> writes;
+  for (int i = 0; i < 2000; ++i) {
+    writes.push_back({.store_key = storage::MakeStoreKey("default", std::to_string(10'000 + i)),
+                      .record = &held,
+                      .assign_token = true});
+  }
+  ASSERT_TRUE((*store)->Commit(writes).ok());
+  ASSERT_TRUE((*store)->Compact().ok());
+  ASSERT_TRUE((*store)->Close().ok());
+  for (const auto& file : std::filesystem::directory_iterator(directory + "/db")) {
+    if (file.path().extension() != ".sst" || file.file_size() < 100'000) continue;
+    std::fstream table(file.path(), std::ios::binary | std::ios::in | std::ios::out);
+    const auto middle = static_cast<std::streamoff>(file.file_size() / 2);
+    table.seekg(middle);
+    const int byte = table.get();
+    table.seekp(middle);
+    table.put(static_cast<char>(byte ^ 1));
+  }
+}
+
+TEST(BadStartTest, DamagedBlockOfHeldRecords) {
+  TemporaryDirectory directory;
+  ASSERT_NO_FATAL_FAILURE(MakeDamagedStore(directory.store()));
+  const Ended ended = RunLatchkeyd({"--listen-address=127.0.0.1:0", StoreIn(directory)});
+  ExpectRefusal(ended, "rocksdb:" + directory.store() + ": which keys are held or in doubt cannot");
+  EXPECT_THAT(ended.standard_error, HasSubstr(".sst"));
 }
 
 TEST(BadStartTest, DirectoryThatCannotBeMade) {

@@ -235,7 +235,8 @@ class LimitsTest(ServedTest):
              f"{limits.lease_duration_max.seconds // 60} min")
         says("`wait_timeout`", f"{limits.wait_timeout_max.seconds} s")
         says("waiting calls", limits.waiters_per_key, limits.waiters_total)
-        says("completed replies in flight", f"{limits.reply_bytes_in_flight >> 20} MiB")
+        says("replies over 8 KiB in flight", f"{limits.reply_bytes_in_flight >> 20} MiB")
+        says("a page of `ListRecords`", f"{limits.page_size:,} records", f"{limits.page_bytes >> 20} MiB")
         says("`late_outcomes`; audit entries", limits.late_outcomes, limits.audit_entries)
         says("held and doubtful records of a namespace", defaults.live_records_max)
         says("payload retention, key retention", f"{defaults.payload_retention.seconds // 3600} h",
