@@ -41,6 +41,12 @@ TEST_F(ContractTraces, UnsetReleaseOfAMarkedGrantIsDoubt) {
   EXPECT_EQ(GiveBack(Token(a))->state(), State::IN_DOUBT);
 }
 
+TEST_F(ContractTraces, AMarkedMutexReleasedUnknownIsDoubt) {
+  const auto a = AcquireOnLapse("a", AcquireLock::FORGET);
+  Mark(Token(a));
+  EXPECT_EQ(GiveBack(Token(a), Release::UNKNOWN)->state(), State::IN_DOUBT);
+}
+
 TEST_F(ContractTraces, ALongerRenewalIsDurableAndSurvivesARestart) {
   const auto a = Acquire("a");
   const auto longer = Renew(Token(a), [](v1::RenewLeaseRequest& request) {
