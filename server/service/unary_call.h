@@ -69,6 +69,10 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Call {
     partitions_.Cancel(store_key, this, serial);
   }
 
+  // What gRPC calls here is quick and never blocks, so it need not be handed to another thread,
+  // which costs as much as the rest of the call does.
+  bool InternalInlineable() override { return true; }
+
   void OnDone() override {
     GiveBackBudget();
     delete this;
