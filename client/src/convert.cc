@@ -301,6 +301,11 @@ Answer<KeyStatus::State> ToState(v1::CheckResultResponse::State state) {
   }
 }
 
+Answer<std::string> ToKey(const v1::IssueKeyResponse& response) {
+  if (response.key().empty()) return Nonsense("an empty key");
+  return response.key();
+}
+
 Answer<StoredResult> ToRecorded(const v1::RecordResultResponse& response,
                                 const ResultFields& fields) {
   auto stored = ToStored(response.result());

@@ -42,6 +42,7 @@ std::optional<RecordCall> ToCall(const v1::RecordResultRequest& request);
 AcquireReply ToReply(const v1::AcquireLockResponse& response, const Exchange& exchange);
 Answer<KeyStatus> ToStatus(const v1::CheckResultResponse& response);
 Answer<KeyStatus::State> ToState(v1::CheckResultResponse::State state);
+Answer<std::string> ToKey(const v1::IssueKeyResponse& response);
 // The stored result after recording `fields`: the reply does not carry the payload back.
 Answer<StoredResult> ToRecorded(const v1::RecordResultResponse& response,
                                 const ResultFields& fields);

@@ -42,7 +42,8 @@ Error Closed() {
 Error AfterFork() {
   return {.kind = Error::Kind::kRefused,
           .reason = "CLIENT_AFTER_FORK",
-          .message = "this client belongs to the parent process; make another one after fork()"};
+          .message =
+              "this client belongs to the parent process; fork before the first is made, or exec"};
 }
 
 Error WouldBlock() {

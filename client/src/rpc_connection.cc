@@ -158,7 +158,7 @@ void RpcConnection::IssueKey(IssueCall call, Callback<Answer<std::string>> callb
       link_, &Transport::IssueKey, ToRequest(call),
       {RetryRule::kBroken, link_.runtime->Now() + call.options.timeout, call.options.stop},
       [callback = std::move(callback)](const auto& answer, BootClock::time_point) {
-        callback(answer.ok() ? Answer<std::string>(answer->key()) : answer.error());
+        callback(answer.ok() ? ToKey(*answer) : answer.error());
       });
 }
 

@@ -15,16 +15,27 @@ namespace latchkey::inline client::internal {
 
 class ClientTest : public ::testing::Test {
  protected:
+  ClientTest() { Instruct(*transport_); }
+
   // A service that grants, renews, records and releases whatever it is asked to.
-  ClientTest() {
-    transport_->acquire.Always(Granted());
-    transport_->renew.Always(Renewed());
-    transport_->record.Always(Recorded);
-    transport_->release.Always(Released(v1::CheckResultResponse::ABSENT));
+  static void Instruct(FakeTransport& transport) {
+    transport.acquire.Always(Granted());
+    transport.renew.Always(Renewed());
+    transport.record.Always(Recorded);
+    transport.release.Always(Released(v1::CheckResultResponse::ABSENT));
+  }
+  // A client with these options, and a time and a network of its own.
+  Client MakeOther(ClientOptions options) {
+    runtime_ = std::make_shared<FakeRuntime>();
+    transport_ = std::make_shared<FakeTransport>(runtime_);
+    Instruct(*transport_);
+    return MakeClient(runtime_, transport_, std::move(options));
   }
 
-  static Client MakeClient(std::shared_ptr<Runtime> runtime, std::shared_ptr<Transport> transport) {
-    const ClientOptions options{.key_namespace = "shop/charge", .holder_id = "worker-1"};
+  static Client MakeClient(std::shared_ptr<Runtime> runtime, std::shared_ptr<Transport> transport,
+                           ClientOptions options = {}) {
+    options.key_namespace = "shop/charge";
+    options.holder_id = "worker-1";
     return Client(std::make_shared<RpcConnection>(
                       Link{.runtime = std::move(runtime),
                            .transport = std::move(transport),

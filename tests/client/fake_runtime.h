@@ -2,12 +2,12 @@
 // meanwhile.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
 #include <stdexcept>
+#include <unordered_map>
 #include <utility>
 
 #include "client/src/runtime.h"
@@ -25,14 +25,15 @@ class FakeRuntime final : public Runtime {
 
   TimerId RunAt(BootClock::time_point when, std::function<void()> task) override {
     const TimerId id = ++last_id_;
-    if (!stopped_) tasks_.emplace(std::pair(when, id), std::move(task));
+    if (stopped_) return id;
+    tasks_.emplace(std::pair(when, id), std::move(task));
+    times_.emplace(id, when);
     return id;
   }
 
   void Cancel(TimerId id) override {
-    const auto found = std::find_if(tasks_.begin(), tasks_.end(),
-                                    [&](const auto& entry) { return entry.first.second == id; });
-    if (found != tasks_.end()) tasks_.extract(found);
+    const auto time = times_.extract(id);
+    if (time) tasks_.extract(std::pair(time.mapped(), id));
   }
 
   void Wait(Event& event, std::optional<BootClock::time_point> until) override {
@@ -44,6 +45,7 @@ class FakeRuntime final : public Runtime {
 
   void Stop() override {
     stopped_ = true;
+    times_.clear();
     // What is destroyed may call back, and that may come back here.
     std::exchange(tasks_, {}).clear();
   }
@@ -69,6 +71,7 @@ class FakeRuntime final : public Runtime {
     }
     now_ = std::max(now_, tasks_.begin()->first.first);
     auto task = std::move(tasks_.begin()->second);
+    times_.erase(tasks_.begin()->first.second);
     tasks_.erase(tasks_.begin());
     task();
     return true;
@@ -80,6 +83,7 @@ class FakeRuntime final : public Runtime {
   bool stopped_ = false;
   TimerId last_id_ = 0;
   std::map<std::pair<BootClock::time_point, TimerId>, std::function<void()>> tasks_;
+  std::unordered_map<TimerId, BootClock::time_point> times_;
 };
 
 }  // namespace latchkey::inline client::internal

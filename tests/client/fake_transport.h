@@ -60,7 +60,10 @@ class FakeMethod {
     MutexLock lock(mutex_);
     return timeouts_;
   }
-  std::size_t count() { return seen().size(); }
+  std::size_t count() {
+    MutexLock lock(mutex_);
+    return seen_.size();
+  }
 
   Play<Response> Take(const Request& request, std::chrono::nanoseconds timeout) {
     Answerer answerer;

@@ -23,6 +23,7 @@ class LatchkeydProcess {
   void Freeze() { server_->process().Freeze(); }
   void Thaw() { server_->process().Thaw(); }
 
+  pid_t pid() const { return server_->process().pid(); }
   // host:port.
   const std::string& address() const { return server_->address(); }
 

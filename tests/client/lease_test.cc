@@ -1,4 +1,6 @@
 // What a holder may believe: safe_until, HELD, UNCERTAIN and LOST, renewals, and how a lease ends.
+#include <random>
+
 #include "client/src/convert.h"
 #include "client_fixture.h"
 #include <gmock/gmock.h>
@@ -80,6 +82,27 @@ TEST_F(LeaseTest, IsRenewedWhenAThirdIsGone) {
   EXPECT_FALSE(sent.has_lease_duration());
   EXPECT_FALSE(sent.effect_started());
   EXPECT_FALSE(sent.has_checkpoint());
+}
+
+TEST_F(LeaseTest, ThousandsTakenAtOnce_AreRenewedSpreadOut) {
+  std::mt19937_64 random(1);
+  runtime_->set_random([&] { return random(); });
+  std::vector<Lease> leases;
+  leases.reserve(10'000);
+  for (int i = 0; i < 10'000; ++i) {
+    client_.AcquireLockAsync("order:1", {}, [&](AcquireAnswer answer) {
+      leases.push_back(std::get<Lease>(std::move(answer)));
+    });
+  }
+  std::size_t most = 0;
+  for (int i = 0; i < 600; ++i) {
+    const std::size_t before = transport_->renew.count();
+    runtime_->Advance(milliseconds(100));
+    most = std::max(most, transport_->renew.count() - before);
+  }
+  EXPECT_GE(transport_->renew.count(), 60'000u);
+  EXPECT_LE(transport_->renew.count(), 75'000u) << "seven times in a minute at most";
+  EXPECT_LE(most, 300u) << "evenly it would be about 110 in 100 ms";
 }
 
 TEST_F(LeaseTest, SafeUntil_NeverGoesDown) {
@@ -192,6 +215,57 @@ INSTANTIATE_TEST_SUITE_P(
         RenewalRefusal{StatusCode::UNAUTHENTICATED, "CREDENTIALS_REQUIRED", LeaseState::kUncertain},
         RenewalRefusal{StatusCode::UNAVAILABLE, "OVERLOADED", LeaseState::kUncertain}),
     [](const auto& param) { return std::string(param.param.reason); });
+
+TEST_F(LeaseTest, OnLost_IsCalledOnceAtSafeUntil) {
+  Lease lease = AcquireLease();
+  std::vector<std::string> heard;
+  lease.OnLost([&](std::string reason) { heard.push_back(std::move(reason)); });
+  lease.OnLost(nullptr);
+  transport_->renew.Always(Lost<v1::RenewLeaseResponse>());
+  const auto safe_until = lease.safe_until();
+  runtime_->Advance(safe_until - runtime_->Now() - nanoseconds(1));
+  EXPECT_TRUE(heard.empty());
+  runtime_->Advance(nanoseconds(1));
+  EXPECT_EQ(heard, std::vector<std::string>{"SAFE_UNTIL_REACHED"});
+  lease.OnLost([&](std::string reason) { heard.push_back("late " + std::move(reason)); });
+  runtime_->Advance(minutes(1));
+  EXPECT_EQ(heard.size(), 2u);
+  EXPECT_EQ(heard.back(), "late SAFE_UNTIL_REACHED");
+}
+
+TEST_F(LeaseTest, OnLost_IsCalledWhenTheServiceSaysSo) {
+  Lease lease = AcquireLease();
+  std::string heard;
+  lease.OnLost([&](std::string reason) { heard = std::move(reason); });
+  transport_->renew.Always(Failing<v1::RenewLeaseResponse>(
+      Refusal(StatusCode::FAILED_PRECONDITION, "STALE_FENCING_TOKEN")));
+  runtime_->Advance(seconds(11));
+  EXPECT_EQ(heard, "STALE_FENCING_TOKEN");
+}
+
+TEST_F(LeaseTest, OnLost_IsNotCalledForALeaseThatItsHolderEnded) {
+  const auto fail = [](const std::string& reason) { ADD_FAILURE() << reason; };
+  Lease recorded = AcquireLease();
+  recorded.OnLost(fail);
+  EXPECT_TRUE(recorded.Record(Succeeded({})).stored);
+  recorded.OnLost(fail);
+  Lease released = AcquireLease();
+  released.OnLost(fail);
+  EXPECT_TRUE(released.Release(Effect::kNotExecuted).ok());
+  {
+    Lease dropped = AcquireLease();
+    dropped.OnLost(fail);
+  }
+  runtime_->Advance(minutes(2));
+}
+
+TEST_F(LeaseTest, OnLost_MayDropTheLease) {
+  std::optional<Lease> lease = AcquireLease();
+  lease->OnLost([&](const std::string&) { lease.reset(); });
+  transport_->renew.Always(Lost<v1::RenewLeaseResponse>());
+  runtime_->Advance(minutes(1));
+  EXPECT_FALSE(lease);
+}
 
 TEST_F(LeaseTest, MarkAndCheckpoint_AreSentAndRenew) {
   Lease lease = AcquireLease();

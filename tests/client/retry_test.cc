@@ -246,6 +246,29 @@ TEST_F(RetryTest, CheckResult_TellsEveryState) {
   EXPECT_FALSE(client_.CheckResult("k").ok());
 }
 
+TEST_F(RetryTest, AbsurdOptions_StayDefined) {
+  for (const auto absurd : {nanoseconds::max(), nanoseconds::min(), nanoseconds(-1)}) {
+    client_ = MakeOther({.backoff_min = absurd, .backoff_max = absurd});
+    const AcquireOptions options{.lease_duration = absurd,
+                                 .wait_timeout = absurd,
+                                 .acquire_timeout = absurd,
+                                 .record_timeout = absurd};
+    transport_->acquire.Then(
+        Failing<v1::AcquireLockResponse>(Refusal(StatusCode::INVALID_ARGUMENT, "ANY")));
+    transport_->check.Then(
+        Failing<v1::CheckResultResponse>(Refusal(StatusCode::INVALID_ARGUMENT, "ANY")));
+    EXPECT_TRUE(std::holds_alternative<Error>(client_.AcquireLock("k", options)));
+    EXPECT_FALSE(client_.CheckResult("k", {.wait_timeout = absurd, .timeout = absurd}).ok());
+    // A service that grants all the same; without any time for the answer it is not heard.
+    AcquireAnswer answer = client_.AcquireLock("k", options);
+    runtime_->Advance(minutes(1));
+    Lease* const lease = std::get_if<Lease>(&answer);
+    EXPECT_EQ(lease != nullptr, absurd > nanoseconds(0));
+    if (lease == nullptr) continue;
+    EXPECT_TRUE(lease->Record(Succeeded({})).stored);
+  }
+}
+
 TEST_F(RetryTest, AttemptIds_AreRandomUuids) {
   transport_->acquire.Always(Contended());
   std::set<std::string> ids;

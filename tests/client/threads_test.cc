@@ -1,11 +1,14 @@
 // Many threads, the real timer thread, and a fake network: what ThreadSanitizer looks at. Nothing
 // here depends on how fast it runs.
 #include <atomic>
+#include <future>
 #include <map>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
 #include "client/src/convert.h"
+#include "client/src/library_thread.h"
 #include "client/src/system_runtime.h"
 #include "client_fixture.h"
 #include <gtest/gtest.h>
@@ -75,6 +78,73 @@ TEST_F(ThreadsTest, RunOnce_FromManyThreadsOverOneClient) {
     }
   });
   EXPECT_EQ(succeeded, 160);
+}
+
+TEST_F(ThreadsTest, RunOnceAsync_FromManyThreadsOverOneClient) {
+  Client client = MakeClient(machine_, network_);
+  std::atomic<int> succeeded = 0;
+  InThreads(4, [&] {
+    std::vector<std::future<RunResult>> runs;
+    for (int i = 0; i < 20; ++i) {
+      const AsyncWork work = [](std::shared_ptr<Attempt> attempt, Callback<Outcome> done) {
+        attempt->SaveCheckpointAsync("x", [attempt, done](const Answer<std::chrono::nanoseconds>&) {
+          done(Succeeded({.provider_reference = attempt->downstream_idempotency_key()}));
+        });
+      };
+      runs.push_back(
+          AsFuture(client, &Client::RunOnceAsync, "order:1", AcquireOptions{}, work, AsyncWork()));
+    }
+    for (auto& run : runs) succeeded += run.get().status == RunResult::Status::kSucceeded ? 1 : 0;
+  });
+  EXPECT_EQ(succeeded, 80);
+}
+
+TEST_F(ThreadsTest, StopTokens_UsedWhileCallsComeAndGo) {
+  Client client = MakeClient(machine_, network_);
+  InThreads(4, [&] {
+    for (int i = 0; i < 50; ++i) {
+      std::stop_source stop;
+      auto acquired = AsFuture(client, &Client::AcquireLockAsync, "order:1",
+                               AcquireOptions{.stop = stop.get_token()});
+      if (i % 2 == 0) std::this_thread::yield();
+      stop.request_stop();
+      const AcquireAnswer answer = acquired.get();
+      if (!std::holds_alternative<Error>(answer)) continue;
+      EXPECT_EQ(std::get<Error>(answer).reason, "CANCELLED");
+    }
+  });
+}
+
+TEST_F(ThreadsTest, Clients_DroppedByOthersAndByTheirCallbacks) {
+  network_->check.Always(Checked(v1::CheckResultResponse::ABSENT));
+  for (int i = 0; i < 40; ++i) {
+    std::optional<Client> client = MakeClient(std::make_shared<SystemRuntime>(), network_);
+    std::promise<void> heard;
+    client->AcquireLockAsync("order:1", {}, nullptr);
+    client->CheckResultAsync("order:1", {}, [&](const Answer<KeyStatus>&) {
+      if (i % 2 == 0) client.reset();
+      heard.set_value();
+    });
+    if (i % 2 == 1) client.reset();
+    heard.get_future().wait();
+  }
+}
+
+TEST_F(ThreadsTest, OnLost_IsHeardOnTheTimersThread) {
+  network_->renew.Always(
+      Failing<v1::RenewLeaseResponse>(Refusal(StatusCode::NOT_FOUND, "KEY_UNKNOWN")));
+  Client client = MakeClient(machine_, network_);
+  InThreads(4, [&] {
+    AcquireAnswer acquired = client.AcquireLock("order:1", {.lease_duration = milliseconds(100)});
+    // Renewed at once, as far as the service goes.
+    std::promise<std::string> reason;
+    std::get<Lease>(acquired).OnLost([&](std::string lost) {
+      EXPECT_TRUE(LibraryThread::IsThis());
+      reason.set_value(std::move(lost));
+    });
+    (void)std::get<Lease>(acquired).MarkEffectStarted();
+    EXPECT_EQ(reason.get_future().get(), "KEY_UNKNOWN");
+  });
 }
 
 TEST_F(ThreadsTest, Leases_AreRenewedWhileTheirHoldersLook) {

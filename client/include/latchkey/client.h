@@ -53,7 +53,8 @@ using AcquireAnswer = std::variant<Lease, Completed, Contention, Error>;
 // two seconds, whatever the service does.
 //
 // Not usable in a child process after fork(): every call there is refused CLIENT_AFTER_FORK, leases
-// are lost, and destructors return at once and leave things as they are. Make another Client there.
+// are lost, and destructors return at once and leave things as they are. gRPC does not work in such
+// a child at all, so fork before the first Client is made, or exec.
 class Client {
  public:
   // Connects, lazily, to `target`: "host:port" or any gRPC target. Never fails; calls do.

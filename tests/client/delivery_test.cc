@@ -1,0 +1,114 @@
+// Outcomes outlive the calls that brought them: what goes on in the background, and what a caller
+// is told of it.
+#include "client_fixture.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace latchkey::inline client::internal {
+namespace {
+
+using grpc::StatusCode;
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using State = v1::CheckResultResponse;
+using Status = RunResult::Status;
+using testing::HasSubstr;
+
+class DeliveryTest : public ClientTest {
+ protected:
+  DeliveryTest() { transport_->record.Always(Gone()); }
+
+  static Play<v1::RecordResultResponse> Gone() {
+    return Failing<v1::RecordResultResponse>({StatusCode::UNAVAILABLE, "nobody there", ""});
+  }
+  RunResult Pay() {
+    return Run(Doing(Succeeded({.provider_reference = "pay_1"})), nullptr,
+               {.record_timeout = seconds(20)});
+  }
+};
+
+TEST_F(DeliveryTest, GoesOnAfterTheCallUntilItIsAcknowledged) {
+  const RunResult run = Pay();
+  EXPECT_EQ(run.status, Status::kUnrecorded);
+  EXPECT_TRUE(run.delivering);
+  EXPECT_THAT(run.error->message, HasSubstr("nobody there"));
+  EXPECT_EQ(client_.undelivered(), 1u);
+  runtime_->Advance(hours(3));
+  EXPECT_EQ(client_.undelivered(), 1u);
+  const std::size_t tries = transport_->record.count();
+  EXPECT_GT(tries, 3000u);
+  EXPECT_LT(tries, 20000u);
+  transport_->record.Always(Recorded);
+  runtime_->Advance(seconds(5));
+  EXPECT_EQ(client_.undelivered(), 0u);
+  const v1::RecordResultRequest last = transport_->record.seen().back();
+  EXPECT_EQ(last.fencing_token(), 7u);
+  EXPECT_EQ(last.provider_reference(), "pay_1");
+  EXPECT_EQ(runtime_->pending(), 0u) << "the lease is over, too";
+  EXPECT_EQ(transport_->release.count(), 0u);
+}
+
+TEST_F(DeliveryTest, KeepsTheLeaseMeanwhile) {
+  EXPECT_TRUE(Pay().delivering);
+  const std::size_t renewals = transport_->renew.count();
+  runtime_->Advance(minutes(1));
+  EXPECT_GE(transport_->renew.count(), renewals + 5);
+}
+
+TEST_F(DeliveryTest, EndsWithARefusalToo) {
+  for (const char* reason : {"STALE_FENCING_TOKEN", "RESULT_CONFLICT", "KEY_UNKNOWN"}) {
+    transport_->record.Always(Gone());
+    EXPECT_TRUE(Pay().delivering);
+    transport_->record.Always(
+        Failing<v1::RecordResultResponse>(Refusal(StatusCode::FAILED_PRECONDITION, reason)));
+    runtime_->Advance(seconds(5));
+    EXPECT_EQ(client_.undelivered(), 0u) << reason;
+    EXPECT_EQ(runtime_->pending(), 0u) << reason;
+  }
+}
+
+TEST_F(DeliveryTest, CountsThoseThatAreWaitedFor) {
+  transport_->record.Always([&](const v1::RecordResultRequest& request) {
+    EXPECT_EQ(client_.undelivered(), 1u);
+    return Recorded(request);
+  });
+  EXPECT_EQ(Pay().status, Status::kSucceeded);
+  EXPECT_EQ(client_.undelivered(), 0u);
+}
+
+TEST_F(DeliveryTest, AboveTheLimitAnOutcomeIsGivenUpWhenItsCallerStopsWaiting) {
+  client_ = MakeOther({.undelivered_max = 2});
+  transport_->record.Always(Gone());
+  EXPECT_TRUE(Pay().delivering);
+  EXPECT_TRUE(Pay().delivering);
+  const RunResult run = Pay();
+  EXPECT_EQ(run.status, Status::kUnrecorded);
+  EXPECT_FALSE(run.delivering);
+  EXPECT_EQ(run.error->reason, "UNDELIVERED_LIMIT");
+  EXPECT_EQ(run.own->fields().provider_reference, "pay_1");
+  EXPECT_EQ(client_.undelivered(), 2u);
+  EXPECT_EQ(transport_->release.seen().back().effect(), v1::ReleaseRequest::UNKNOWN)
+      << "nobody knows the outcome any more, so somebody is to recover";
+}
+
+TEST_F(DeliveryTest, MayBeRecordedAgainMeanwhile) {
+  Lease lease = AcquireLease({.record_timeout = seconds(1)});
+  EXPECT_TRUE(lease.Record(Succeeded({.code = "a"})).delivering);
+  transport_->record.Always(Recorded);
+  EXPECT_EQ(lease.Record(Succeeded({.code = "a"})).status, RecordAnswer::Status::kRecorded);
+  runtime_->Advance(minutes(1));
+  EXPECT_EQ(client_.undelivered(), 0u);
+  EXPECT_EQ(lease.state_reason(), "RECORDED");
+}
+
+TEST_F(DeliveryTest, GoesWithTheLastHandle) {
+  EXPECT_TRUE(Pay().delivering);
+  const auto runtime = runtime_;
+  client_ = MakeOther({});
+  EXPECT_TRUE(runtime->stopped());
+  EXPECT_EQ(runtime->pending(), 0u);
+}
+
+}  // namespace
+}  // namespace latchkey::inline client::internal

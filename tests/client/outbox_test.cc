@@ -1,0 +1,228 @@
+// Outcomes on disk: written before they are sent, gone when they are confirmed, delivered by the
+// next process otherwise, and set aside where they cannot be.
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "client_fixture.h"
+#include "tests/support/temporary_directory.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace latchkey::inline client::internal {
+namespace {
+
+namespace fs = std::filesystem;
+using grpc::StatusCode;
+using std::chrono::seconds;
+using Status = RunResult::Status;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class OutboxTest : public ClientTest {
+ protected:
+  // A process of its own: its time and its client.
+  struct Process {
+    std::shared_ptr<FakeRuntime> runtime = std::make_shared<FakeRuntime>();
+    std::shared_ptr<FakeTransport> transport = std::make_shared<FakeTransport>(runtime);
+    std::optional<Client> client;
+  };
+  Process Start(std::uint64_t name) {
+    Process process;
+    // The first is the name of its directory.
+    process.runtime->set_random(
+        [random = name]() mutable { return std::exchange(random, random + 0x9E3779B97F4A7C15); });
+    process.transport->acquire.Always(Granted());
+    process.transport->renew.Always(Renewed());
+    process.transport->record.Always(
+        Failing<v1::RecordResultResponse>({StatusCode::UNAVAILABLE, "gone", ""}));
+    process.transport->release.Always(Released(v1::CheckResultResponse::IN_DOUBT));
+    process.client = MakeClient(process.runtime, process.transport, {.outbox_directory = outbox_});
+    return process;
+  }
+  static RunResult Pay(Process& process, const std::string& key = "order:1") {
+    return process.client->RunOnce(key, {.record_timeout = seconds(5)}, [](Attempt&) {
+      return Succeeded({.code = "captured",
+                        .provider_reference = "pay_1",
+                        .content_type = "text/plain",
+                        .payload = "thanks",
+                        .retention = seconds(9)});
+    });
+  }
+  // Dies with an outcome undelivered.
+  void LeaveOneBehind(std::uint64_t name) {
+    Process process = Start(name);
+    EXPECT_TRUE(Pay(process).delivering);
+    EXPECT_EQ(process.client->outbox_error(), "");
+  }
+
+  std::vector<std::string> FilesEnding(const std::string& ending) {
+    std::vector<std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(outbox_)) {
+      if (entry.path().extension() == ending) files.push_back(entry.path());
+    }
+    return files;
+  }
+
+  TemporaryDirectory directory_;
+  const std::string outbox_ = directory_.path() + "/outbox";
+};
+
+TEST_F(OutboxTest, IsWrittenBeforeTheFirstTryAndGoneWhenAcknowledged) {
+  Process process = Start(1);
+  process.transport->record.Always([&](const v1::RecordResultRequest& request) {
+    EXPECT_EQ(FilesEnding(".outcome").size(), 1u);
+    return Recorded(request);
+  });
+  EXPECT_EQ(Pay(process).status, Status::kSucceeded);
+  EXPECT_THAT(FilesEnding(".outcome"), IsEmpty());
+  process.client.reset();
+  EXPECT_TRUE(fs::is_empty(outbox_)) << "nothing is left of a process that left nothing";
+}
+
+TEST_F(OutboxTest, WhatAPredecessorKnew_IsDelivered) {
+  LeaveOneBehind(1);
+  ASSERT_EQ(FilesEnding(".outcome").size(), 1u);
+  Process next = Start(2);
+  EXPECT_EQ(next.client->undelivered(), 1u);
+  EXPECT_EQ(next.transport->record.count(), 0u);
+  next.transport->record.Always(Recorded);
+  next.runtime->Advance(seconds(5));
+  EXPECT_EQ(next.client->undelivered(), 0u);
+  const v1::RecordResultRequest sent = next.transport->record.seen().at(0);
+  EXPECT_EQ(sent.namespace_(), "shop/charge");
+  EXPECT_EQ(sent.key(), "order:1");
+  EXPECT_EQ(sent.fencing_token(), 7u);
+  EXPECT_EQ(sent.outcome(), v1::Result::SUCCEEDED);
+  EXPECT_EQ(sent.code(), "captured");
+  EXPECT_EQ(sent.provider_reference(), "pay_1");
+  EXPECT_EQ(sent.content_type(), "text/plain");
+  EXPECT_EQ(sent.payload(), "thanks");
+  EXPECT_EQ(sent.retention().seconds(), 9);
+  EXPECT_THAT(FilesEnding(".outcome"), IsEmpty());
+  next.client.reset();
+  EXPECT_TRUE(fs::is_empty(outbox_));
+}
+
+TEST_F(OutboxTest, IsHandedOnUntilSomebodyDeliversIt) {
+  LeaveOneBehind(1);
+  {
+    Process second = Start(2);
+    second.runtime->Advance(seconds(30));
+    EXPECT_EQ(second.client->undelivered(), 1u);
+  }
+  Process third = Start(3);
+  third.transport->record.Always(Recorded);
+  third.runtime->Advance(seconds(5));
+  EXPECT_EQ(third.transport->record.count(), 1u);
+  EXPECT_THAT(FilesEnding(".outcome"), IsEmpty());
+}
+
+TEST_F(OutboxTest, HundredsLeftBehind_AreAllDelivered) {
+  {
+    Process process = Start(1);
+    for (int i = 0; i < 100; ++i)
+      EXPECT_TRUE(Pay(process, "order:" + std::to_string(i)).delivering);
+  }
+  Process next = Start(2);
+  EXPECT_EQ(next.client->undelivered(), 100u);
+  next.transport->record.Always(Recorded);
+  next.runtime->Advance(seconds(60));
+  EXPECT_EQ(next.client->undelivered(), 0u);
+  std::set<std::string> keys;
+  for (const auto& sent : next.transport->record.seen()) keys.insert(sent.key());
+  EXPECT_EQ(keys.size(), 100u);
+}
+
+TEST_F(OutboxTest, ALivingProcess_IsLeftAlone) {
+  Process living = Start(1);
+  EXPECT_TRUE(Pay(living).delivering);
+  Process other = Start(2);
+  EXPECT_EQ(other.client->undelivered(), 0u);
+  other.runtime->Advance(seconds(60));
+  other.client.reset();
+  EXPECT_EQ(other.transport->record.count(), 0u);
+  EXPECT_EQ(FilesEnding(".outcome").size(), 1u);
+}
+
+TEST_F(OutboxTest, Refused_IsRemovedWhereItWasHeardAndSetAsideWhereNot) {
+  for (const char* heard : {"STALE_FENCING_TOKEN", "RESULT_CONFLICT"}) {
+    Process process = Start(1);
+    process.transport->record.Always(
+        Failing<v1::RecordResultResponse>(Refusal(StatusCode::FAILED_PRECONDITION, heard)));
+    EXPECT_FALSE(Pay(process).delivering);
+    EXPECT_THAT(FilesEnding(".outcome"), IsEmpty());
+    EXPECT_THAT(FilesEnding(".refused"), IsEmpty());
+  }
+  Process process = Start(2);
+  process.transport->record.Always(
+      Failing<v1::RecordResultResponse>(Refusal(StatusCode::NOT_FOUND, "KEY_UNKNOWN")));
+  EXPECT_EQ(Pay(process).error->reason, "KEY_UNKNOWN");
+  EXPECT_THAT(FilesEnding(".outcome"), IsEmpty());
+  EXPECT_EQ(FilesEnding(".refused").size(), 1u);
+  EXPECT_THAT(process.client->outbox_error(), HasSubstr("KEY_UNKNOWN"));
+  process.client.reset();
+  Process next = Start(3);
+  EXPECT_EQ(next.client->undelivered(), 0u);
+}
+
+TEST_F(OutboxTest, DamagedFiles_AreSetAsideAndHoldNothingUp) {
+  LeaveOneBehind(1);
+  const std::string good = FilesEnding(".outcome").at(0);
+  const std::string place = fs::path(good).parent_path();
+  std::ifstream stream(good, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  std::vector<std::string> bad = {"", "latchkey", bytes.substr(0, bytes.size() - 1), bytes + "x"};
+  for (std::size_t at = 0; at < bytes.size(); at += 7) {
+    bad.push_back(bytes);
+    bad.back()[at] = static_cast<char>(bad.back()[at] ^ 0x20);
+  }
+  for (std::size_t i = 0; i < bad.size(); ++i) {
+    std::ofstream(place + "/" + std::to_string(i) + "x.outcome", std::ios::binary) << bad[i];
+  }
+  std::ofstream(place + "/0x.new", std::ios::binary) << bytes.substr(0, 40);
+  fs::copy_file(good, place + "/1x.new");
+  Process next = Start(2);
+  next.transport->record.Always(Recorded);
+  next.runtime->Advance(seconds(60));
+  EXPECT_EQ(next.client->undelivered(), 0u);
+  EXPECT_EQ(next.transport->record.count(), 2u) << "the good one, and one that was all written";
+  EXPECT_EQ(FilesEnding(".damaged").size() + 1, bad.size() + 1) << "two are named alike";
+  EXPECT_THAT(next.client->outbox_error(), HasSubstr("set aside"));
+  next.client.reset();
+  Process after = Start(3);
+  EXPECT_EQ(after.client->undelivered(), 0u) << "they are not read again";
+  EXPECT_THAT(FilesEnding(".damaged"), testing::Not(IsEmpty()));
+}
+
+// The kernel fails writes beyond a limit as it does on a full disk: in the middle of one.
+TEST_F(OutboxTest, FullDisk_DeliversFromMemoryAndSaysSo) {
+  Process process = Start(1);
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit full{.rlim_cur = 10, .rlim_max = before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &full);
+  const RunResult run = Pay(process);
+  setrlimit(RLIMIT_FSIZE, &before);
+  signal(SIGXFSZ, handler);
+  EXPECT_TRUE(run.delivering);
+  EXPECT_THAT(process.client->outbox_error(), HasSubstr("cannot write"));
+  EXPECT_THAT(FilesEnding(".outcome"), IsEmpty());
+  EXPECT_THAT(FilesEnding(".new"), IsEmpty());
+  process.transport->record.Always(Recorded);
+  process.runtime->Advance(seconds(10));
+  EXPECT_EQ(process.client->undelivered(), 0u);
+}
+
+TEST_F(OutboxTest, ADirectoryThatCannotBeMade_IsSaid) {
+  const Client client = MakeOther({.outbox_directory = directory_.path() + "/missing/outbox"});
+  EXPECT_THAT(client.outbox_error(), HasSubstr("missing/outbox: No such file or directory"));
+}
+
+}  // namespace
+}  // namespace latchkey::inline client::internal
