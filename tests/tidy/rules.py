@@ -37,7 +37,7 @@ _OURS = ("base/", "storage/", "server/", "client/", "tools/", "tests/", "latchke
 
 # What only some may include: the header, where it is allowed, and why.
 _RESTRICTED = [
-    (r"rocksdb/", r"(storage/rocksdb|tests/storage)/", "only storage/rocksdb knows RocksDB"),
+    (r"rocksdb/", r"(storage/rocksdb|tests/storage|tests/crash)/", "only storage/rocksdb knows RocksDB"),
     (r"(absl/synchronization/|mutex$|condition_variable$)", r"(base/mutex\.h$|tests/|tools/)",
      "threads share through base/mutex.h"),
 ]

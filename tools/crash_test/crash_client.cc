@@ -1,0 +1,90 @@
+// A client of the crash tests: many callers at once, or, with --dump, the one that looks at what is
+// left. Ends on SIGTERM.
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tools/crash_test/caller.h"
+#include "tools/crash_test/history.h"
+#include "tools/crash_test/service.h"
+#include "tools/crash_test/settle.h"
+#include <CLI/CLI.hpp>
+
+namespace latchkey::crash {
+namespace {
+
+// What is under way when the end is asked for may take so long.
+constexpr unsigned kEndSeconds = 15;
+
+struct Options {
+  std::string address;
+  std::string history;
+  std::string name;
+  std::uint64_t seed = 1;
+  int callers = 12;
+  std::string keys;
+  std::string dump;
+};
+
+void RunCallers(const Options& options, Service& service, const sigset_t& signals) {
+  std::atomic<bool> stop = false;
+  Claims claims;
+  std::vector<std::thread> threads;
+  for (int number = 0; number < options.callers; ++number) {
+    threads.emplace_back([&, number] {
+      Caller caller(service, claims, options.name + "-" + std::to_string(number),
+                    options.seed * 1000 + static_cast<std::uint64_t>(number), stop);
+      caller.Run();
+    });
+  }
+  int signal = 0;
+  sigwait(&signals, &signal);
+  stop = true;
+  ::alarm(kEndSeconds);  // ends the process; the history shows what was not answered
+  for (std::thread& thread : threads) thread.join();
+}
+
+int Run(const Options& options) {
+  // Threads are born with the signals blocked; RunCallers waits for them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  History history(options.history, options.name);
+  Service service(options.address, history);
+  if (options.dump.empty()) {
+    RunCallers(options, service, signals);
+    return 0;
+  }
+  Settle(service);
+  if (Dump(service, options.keys, options.dump)) return 0;
+  std::fprintf(stderr, "crash_client: the records cannot be read; see %s\n",
+               options.history.c_str());
+  return 1;
+}
+
+}  // namespace
+}  // namespace latchkey::crash
+
+int main(int argc, char** argv) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  latchkey::crash::Options options;
+  CLI::App app("A client of the crash tests; tools/crash starts it.");
+  app.add_option("--address", options.address, "host and port of latchkeyd")->required();
+  app.add_option("--history", options.history, "file to write the history to")->required();
+  app.add_option("--name", options.name, "names this client in the history")->required();
+  app.add_option("--seed", options.seed, "what the callers do");
+  app.add_option("--callers", options.callers, "so many at once");
+  app.add_option("--keys", options.keys, "with --dump: keys to show, if there is no record, too");
+  app.add_option("--dump", options.dump, "let all keys come to rest, and write the records here");
+  CLI11_PARSE(app, argc, argv);
+  return latchkey::crash::Run(options);
+}

@@ -1,0 +1,139 @@
+"""Reads what a run wrote down: the histories of the clients and of the run itself, and the final dump."""
+
+import json
+import linecache
+import math
+import pathlib
+
+FOREVER = math.inf
+
+# gRPC statuses with which the service, if it gave a reason, has refused a call: the call changed nothing but
+# what it says of late outcomes. All others leave open what became of the call.
+_REFUSALS = {3, 5, 9}  # INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION
+GIVEN_UP = {1, 4}  # CANCELLED, DEADLINE_EXCEEDED: the caller stopped waiting
+
+
+class BadHistory(Exception):
+    """What was written cannot be judged."""
+
+
+def nanos(duration):
+    """Of a Duration in JSON, such as "0.250s"; of none, 0."""
+    if not duration:
+        return 0
+    whole, _, fraction = duration.rstrip("s").partition(".")
+    value = abs(int(whole)) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+    return -value if whole.startswith("-") else value
+
+
+class Call:
+    """One call: sent once, and answered, refused, or of unknown outcome."""
+
+    __slots__ = ("id", "rpc", "request", "key", "sent", "end", "reply", "status", "reason", "message", "lines")
+
+    def __init__(self, line, where):
+        self.id = line["id"]
+        self.rpc = line["call"]
+        self.request = line["request"]
+        name = self.request.get("key")
+        self.key = None if name is None else (self.request.get("namespace") or "default", name)
+        self.sent = line["t"]
+        self.end = None
+        self.reply = self.status = None
+        self.reason = self.message = ""
+        self.lines = [where]
+
+    def finish(self, line, where):
+        self.end = line["t"]
+        self.reply = line.get("reply")
+        self.status = line.get("status")
+        self.reason = line.get("reason", "")
+        self.message = line.get("message", "")
+        self.lines.append(where)
+
+    @property
+    def ok(self):
+        return self.reply is not None
+
+    @property
+    def refused(self):
+        return self.status in _REFUSALS and self.reason != ""
+
+    @property
+    def until(self):
+        """When at the latest it took effect, if it did."""
+        return self.end if self.ok or self.refused else FOREVER
+
+    def may_act(self):
+        """Whether it may have changed what it is meant to change."""
+        return not self.refused
+
+    @property
+    def token(self):
+        """The token that it carries; 0 if none."""
+        return int(self.request.get("fencing_token") or self.request.get("expected_fencing_token") or 0)
+
+
+class History:
+    """Everything that the checker knows."""
+
+    def __init__(self, calls, events, dump):
+        self.calls = sorted(calls, key=lambda call: call.sent)
+        self.events = sorted(events, key=lambda event: event["t"])
+        self.dump = dump
+        self._kills = [event["t"] for event in self.events if event["event"] == "killed"]
+
+    def life(self, at):
+        """The number of the server's life at this time."""
+        return sum(1 for kill in self._kills if kill <= at)
+
+    def time_of(self, event):
+        """When it happened first; None if it did not."""
+        return next((e["t"] for e in self.events if e["event"] == event), None)
+
+    @property
+    def wall_begin(self):
+        """Seconds since 1970 when the run began; None if unknown."""
+        return next((event["wall"] for event in self.events if event["event"] == "begin"), None)
+
+
+def _parse(path):
+    """The lines of a file with their places. The last may be cut off: its writer was killed."""
+    with open(path, encoding="utf-8") as lines:
+        pending = None
+        for number, text in enumerate(lines, 1):
+            if pending is not None:
+                raise pending
+            try:
+                yield json.loads(text), (str(path), number)
+            except ValueError:
+                pending = BadHistory(f"{path}:{number} is no JSON")
+
+
+def read(directory):
+    calls, events = {}, []
+    for path in sorted(pathlib.Path(directory).glob("*.history")):
+        for line, where in _parse(path):
+            if "event" in line:
+                events.append(line)
+            elif "call" in line:
+                calls[line["id"]] = Call(line, where)
+            elif line["id"] in calls:
+                calls[line["id"]].finish(line, where)
+            else:
+                raise BadHistory(f"{where[0]}:{where[1]} answers a call that was not sent")
+    if not calls:
+        raise BadHistory(f"there are no histories in {directory}")
+    try:
+        dump = json.loads((pathlib.Path(directory) / "dump.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadHistory(f"there is no final dump: {error}") from error
+    return History(calls.values(), events, dump)
+
+
+def show(line):
+    """A line with its place; of the dump, whose lines have no numbers, the record itself."""
+    path, number = line
+    text = linecache.getline(path, number).rstrip("\n") if isinstance(number, int) else number
+    place = f"{pathlib.Path(path).name}:{number}" if isinstance(number, int) else path
+    return f"{place}: {text}"

@@ -1,0 +1,74 @@
+"""L8: who waits is served in order. L9: no grant is decided for a call that is known to be gone."""
+
+import bisect
+
+from judge.facts import HELD
+from judge.history import GIVEN_UP, nanos
+
+# A call that arrived is queued within this time, and its end is known to the server, however busy the
+# machine is.
+_QUEUED = 500_000_000
+_KNOWN_GONE = 2_000_000_000
+
+
+def check(key, report):
+    _check_order(key, report)
+    _check_gone(key, report)
+
+
+def _waited(key):
+    """Calls that surely were in the queue: from when until when, and the call."""
+    for call in key.calls:
+        wait = nanos(call.request.get("wait_timeout"))
+        if call.rpc != "AcquireLock" or not call.ok or not wait:
+            continue
+        queued = call.end - nanos(call.reply.get("server_elapsed")) + _QUEUED
+        if "contention" in call.reply:
+            left = call.sent + wait
+        elif "grant" in call.reply and not call.reply["grant"].get("replayed"):
+            left = key.by_number[int(call.reply["grant"]["fencing_token"])].begun[0]
+        else:
+            continue
+        if queued < left:
+            yield queued, left, call
+
+
+def _check_order(key, report):
+    first_sent = {}
+    for call in key.calls:
+        if call.rpc == "AcquireLock":
+            first_sent.setdefault(call.request["attempt_id"], call.sent)
+    granted = sorted((token for token in key.tokens if token.fresh is not None),
+                     key=lambda token: token.begun[0])
+    begins = [token.begun[0] for token in granted]
+    for queued, left, waiter in _waited(key):
+        for token in granted[bisect.bisect_left(begins, queued):]:
+            if token.begun[0] >= left:
+                break
+            if (token.fresh is waiter or token.begun[1] >= left or
+                    first_sent[token.attempt] <= queued or
+                    token.mode == "RECOVER" and not waiter.request.get("accept_recover")):
+                continue
+            report.add("L8", key, f"token {token.number} was granted to a call that came after one that was "
+                       "waiting", waiter, token.fresh)
+            break
+
+
+def _check_gone(key, report):
+    calls_of = {}
+    for call in key.calls:
+        if call.rpc == "AcquireLock":
+            calls_of.setdefault(call.request.get("holder_id"), []).append(call)
+    for sight in key.sights:
+        calls = calls_of.get(sight.holder, ())
+        if sight.state != HELD or not calls or sight.told not in ("record", "read"):
+            continue
+        if any(call.end is None or call.status not in GIVEN_UP for call in calls):
+            continue
+        gone = max(call.end for call in calls) + _KNOWN_GONE
+        for token in key.tokens:
+            begun, ended = token.live
+            if token.holder != sight.holder and begun < ended and gone < ended <= sight.lo:
+                report.add("L9", key, f"{sight.holder} was granted the key after {token.number}, when its "
+                           "caller was long gone", *calls, token.grants[0], sight.call)
+                return

@@ -1,0 +1,109 @@
+#include "tools/crash_test/service.h"
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace latchkey::crash {
+namespace {
+
+using Coordination = v1::CoordinationService::Stub;
+using Admin = v1::AdminService::Stub;
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  // The server is away often and not for long.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 30);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 30);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // a call in the history is sent once
+  // By its scheme, so that no resolver is asked, which has a pause of its own.
+  return grpc::CreateCustomChannel("ipv4:" + address, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+std::string ReasonOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return "";
+  for (const auto& detail : details.details()) {
+    google::rpc::ErrorInfo info;
+    if (detail.UnpackTo(&info) && info.domain() == "latchkey") return info.reason();
+  }
+  return "";
+}
+
+}  // namespace
+
+Service::Service(const std::string& address, History& history)
+    : history_(history),
+      channel_(MakeChannel(address)),
+      coordination_(v1::CoordinationService::NewStub(channel_)),
+      admin_(v1::AdminService::NewStub(channel_)) {}
+
+template <class Stub, class Request, class Response>
+Answer<Response> Service::Send(const char* name, Stub& stub,
+                               grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                            Response*),
+                               const Request& request, Milliseconds patience) {
+  Answer<Response> answer;
+  grpc::ClientContext context;
+  const std::string id = history_.Begin(name, request);
+  context.set_wait_for_ready(true);  // while the server is away
+  context.set_deadline(std::chrono::system_clock::now() + patience);
+  answer.status = (stub.*method)(&context, request, &answer.response);
+  const std::int64_t at = MonotonicNanos();
+  if (answer.ok()) {
+    history_.EndWithReply(id, at, answer.response);
+  } else {
+    answer.reason = ReasonOf(answer.status);
+    history_.EndWithStatus(id, at, answer.status.error_code(), answer.reason,
+                           answer.status.error_message());
+  }
+  return answer;
+}
+
+Answer<v1::AcquireLockResponse> Service::Call(const v1::AcquireLockRequest& request,
+                                              Milliseconds patience) {
+  return Send("AcquireLock", *coordination_, &Coordination::AcquireLock, request, patience);
+}
+Answer<v1::RenewLeaseResponse> Service::Call(const v1::RenewLeaseRequest& request,
+                                             Milliseconds patience) {
+  return Send("RenewLease", *coordination_, &Coordination::RenewLease, request, patience);
+}
+Answer<v1::CheckResultResponse> Service::Call(const v1::CheckResultRequest& request,
+                                              Milliseconds patience) {
+  return Send("CheckResult", *coordination_, &Coordination::CheckResult, request, patience);
+}
+Answer<v1::RecordResultResponse> Service::Call(const v1::RecordResultRequest& request,
+                                               Milliseconds patience) {
+  return Send("RecordResult", *coordination_, &Coordination::RecordResult, request, patience);
+}
+Answer<v1::ReleaseResponse> Service::Call(const v1::ReleaseRequest& request,
+                                          Milliseconds patience) {
+  return Send("Release", *coordination_, &Coordination::Release, request, patience);
+}
+Answer<v1::IssueKeyResponse> Service::Call(const v1::IssueKeyRequest& request,
+                                           Milliseconds patience) {
+  return Send("IssueKey", *coordination_, &Coordination::IssueKey, request, patience);
+}
+Answer<v1::GetRecordResponse> Service::Call(const v1::GetRecordRequest& request,
+                                            Milliseconds patience) {
+  return Send("GetRecord", *admin_, &Admin::GetRecord, request, patience);
+}
+Answer<v1::ListRecordsResponse> Service::Call(const v1::ListRecordsRequest& request,
+                                              Milliseconds patience) {
+  return Send("ListRecords", *admin_, &Admin::ListRecords, request, patience);
+}
+Answer<v1::ResolveOutcomeResponse> Service::Call(const v1::ResolveOutcomeRequest& request,
+                                                 Milliseconds patience) {
+  return Send("ResolveOutcome", *admin_, &Admin::ResolveOutcome, request, patience);
+}
+Answer<v1::ForceReleaseResponse> Service::Call(const v1::ForceReleaseRequest& request,
+                                               Milliseconds patience) {
+  return Send("ForceRelease", *admin_, &Admin::ForceRelease, request, patience);
+}
+Answer<v1::DeleteRecordResponse> Service::Call(const v1::DeleteRecordRequest& request,
+                                               Milliseconds patience) {
+  return Send("DeleteRecord", *admin_, &Admin::DeleteRecord, request, patience);
+}
+
+}  // namespace latchkey::crash
