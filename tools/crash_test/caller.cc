@@ -292,25 +292,41 @@ void Caller::UseOldToken() {
   }
 }
 
-void Caller::Administrate() {
-  const Key key = PickKey();
-  if (Chance(12)) {
-    v1::ListRecordsRequest list;
+// A page of records, and now and then one of those in doubt is settled.
+void Caller::LookAtList(const Key& key) {
+  v1::ListRecordsRequest list;
+  list.set_page_size(20);
+  if (Chance(40)) {
     list.set_key_prefix(key.key.substr(0, key.key.rfind('-')));
-    list.set_page_size(20);
     Repeat(list, 2);
     return;
   }
+  list.set_state(v1::CheckResultResponse::IN_DOUBT);
+  const auto page = service_.Call(list, kPatience);
+  if (!page.ok() || page.response.records().empty()) return;
+  const int place =
+      static_cast<int>(Draw(static_cast<std::uint64_t>(page.response.records_size())));
+  const v1::Record& record = page.response.records(place);
+  Settle({record.namespace_(), record.key(), record.fencing_token()});
+}
+
+void Caller::Settle(const Claim& claim) {
+  auto resolve = ByOperator<v1::ResolveOutcomeRequest>(claim);
+  resolve.set_outcome(static_cast<v1::ResolveOutcomeRequest::Outcome>(Between(1, 3)));
+  resolve.set_provider_reference("found-" + NextId());
+  Repeat(resolve, 3);
+}
+
+void Caller::Administrate() {
+  const Key key = PickKey();
+  if (Chance(15)) return LookAtList(key);
   Claim claim{key.name_space, key.key, 0};
   const auto answer = service_.Call(About<v1::GetRecordRequest>(claim), kPatience);
   if (!answer.ok()) return;
   const v1::Record& record = answer.response.record();
   claim.fencing_token = record.fencing_token();
   if (record.state() == v1::CheckResultResponse::IN_DOUBT && Chance(70)) {
-    auto resolve = ByOperator<v1::ResolveOutcomeRequest>(claim);
-    resolve.set_outcome(static_cast<v1::ResolveOutcomeRequest::Outcome>(Between(1, 3)));
-    resolve.set_provider_reference("found-" + NextId());
-    Repeat(resolve, 3);
+    Settle(claim);
   } else if (record.state() == v1::CheckResultResponse::HELD && Chance(20)) {
     Repeat(ByOperator<v1::ForceReleaseRequest>(claim), 3);
   } else if (record.state() == v1::CheckResultResponse::COMPLETED && Chance(20)) {

@@ -71,6 +71,8 @@ class Caller {
   void Check();
   void UseOldToken();
   void Administrate();
+  void LookAtList(const Key& key);
+  void Settle(const Claim& claim);
 
   v1::AcquireLockRequest MakeAcquire(const Key& key);
   std::optional<v1::Grant> Acquire(const v1::AcquireLockRequest& request);

@@ -5,10 +5,10 @@ Started by tools/crash, which builds the programs. All times in the histories ar
 
 import argparse
 import json
-import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,18 +119,22 @@ class Run:
     def kill_at_random(self):
         self.start_server()
         self.serve()
-        self.end_life("random", self.random.uniform(0.15, 1.2))
+        if self.kills % 2 == 0:
+            self.live(self.random.uniform(0.1, 0.5))
+            self.log.write(event="paused")
+            self.server.pause(self.random.uniform(0.2, 0.9))
+        self.live(self.random.uniform(0.15, 1.2))
+        self.server.kill()
+        self.count_kill("random")
 
     def serve(self):
         """Waits until it serves, or is at its failpoint already."""
         if not self.server.await_serving(20) and not self.server.was_killed():
             raise Failure(f"latchkeyd does not serve: {self.server.last_words()}")
 
-    def end_life(self, where, seconds):
+    def live(self, seconds):
         if self.server.wait(seconds):
             raise Failure(f"latchkeyd ended by itself: {self.server.last_words()}")
-        self.server.kill()
-        self.count_kill(where)
 
     def kill_at_failpoint(self, failpoint, passes, phase):
         self.start_server(failpoint, passes)
@@ -242,6 +246,7 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("tools/crash: ended as asked"))
     directory = pathlib.Path(tempfile.mkdtemp(prefix="latchkey-crash-"))
     print(f"seed {options.seed}", flush=True)
     status = 1
@@ -260,5 +265,4 @@ def main():
 
 
 if __name__ == "__main__":
-    os.environ["LC_ALL"] = "C.UTF-8"
     sys.exit(main())

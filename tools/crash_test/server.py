@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import select
 import signal
 import socket
@@ -17,9 +18,15 @@ def _die_with_parent():
 
 
 def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    """One that the kernel gives to nobody who asks for any, so that it is still free after a kill."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as taken:
+            try:
+                taken.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue  # in use
 
 
 class Server:
@@ -56,6 +63,12 @@ class Server:
             return True
         except subprocess.TimeoutExpired:
             return False
+
+    def pause(self, seconds):
+        """Stops it for so long, as a machine that hangs does."""
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
 
     def terminate(self):
         self._log.write(event="terminate")

@@ -3,7 +3,8 @@
 import collections
 
 from judge.facts import acknowledges
-from judge.history import nanos
+from judge.history import GIVEN_UP, nanos
+from judge.waiting import served_in_order
 
 _RPCS = ("AcquireLock", "RenewLease", "CheckResult", "RecordResult", "Release", "IssueKey", "GetRecord",
          "ListRecords", "ResolveOutcome", "ForceRelease", "DeleteRecord")
@@ -12,6 +13,7 @@ _REASONS = ("STALE_FENCING_TOKEN", "LEASE_EXPIRED", "ALREADY_COMPLETED", "RESULT
 FAILPOINTS = ("random", "before_sync", "after_sync", "committed", "reserving_tokens", "reserved_tokens",
               "saving_retention", "saved_retention", "opened_store", "starting_service", "drained",
               "closing_store")
+_EVENTS = {"client_kill": "clients killed", "paused": "server paused"}
 _WAITED = 20_000_000  # nanoseconds from its arrival on that a grant had to wait for
 
 
@@ -21,8 +23,8 @@ def count(history, keys):
     for event in history.events:
         if event["event"] == "killed":
             counts[f"killed at {event['where']}"] += 1
-        elif event["event"] == "client_kill":
-            counts["clients killed"] += 1
+        elif event["event"] in _EVENTS:
+            counts[_EVENTS[event["event"]]] += 1
     for call in history.calls:
         if call.ok:
             counts[f"answered {call.rpc}"] += 1
@@ -30,9 +32,11 @@ def count(history, keys):
             counts[f"refused {call.reason}"] += 1
         else:
             counts["calls of unknown outcome"] += 1
+            counts["calls given up"] += call.status in GIVEN_UP
     for key in keys.values():
         _count_tokens(history, key, counts)
         _count_results(key, counts)
+        counts["waiters served in order"] += served_in_order(key)
     return counts
 
 
@@ -79,9 +83,9 @@ def _count_results(key, counts):
 
 def required():
     """What may not be zero."""
-    return ([f"killed at {name}" for name in FAILPOINTS] + ["clients killed"] +
+    return ([f"killed at {name}" for name in FAILPOINTS] + list(_EVENTS.values()) +
             [f"answered {rpc}" for rpc in _RPCS] + [f"refused {reason}" for reason in _REASONS] +
-            ["calls of unknown outcome", "executed", "recovered", "replays", "waits granted",
+            ["calls of unknown outcome", "calls given up", "waiters served in order", "executed", "recovered", "replays", "waits granted",
              "checkpoints handed over", "lapses", "leases live at a kill", "leases renewed after a restart",
              "marks", "already recorded", "late results", "late outcomes kept", "audit entries"])
 

@@ -1,5 +1,6 @@
 """Reads what a run wrote down: the histories of the clients and of the run itself, and the final dump."""
 
+import bisect
 import json
 import linecache
 import math
@@ -29,7 +30,8 @@ def nanos(duration):
 class Call:
     """One call: sent once, and answered, refused, or of unknown outcome."""
 
-    __slots__ = ("id", "rpc", "request", "key", "sent", "end", "reply", "status", "reason", "message", "lines")
+    __slots__ = ("id", "rpc", "request", "key", "sent", "end", "until", "reply", "status", "reason", "message",
+                 "lines")
 
     def __init__(self, line, where):
         self.id = line["id"]
@@ -39,6 +41,7 @@ class Call:
         self.key = None if name is None else (self.request.get("namespace") or "default", name)
         self.sent = line["t"]
         self.end = None
+        self.until = FOREVER  # when at the latest it took effect, if it did
         self.reply = self.status = None
         self.reason = self.message = ""
         self.lines = [where]
@@ -59,11 +62,6 @@ class Call:
     def refused(self):
         return self.status in _REFUSALS and self.reason != ""
 
-    @property
-    def until(self):
-        """When at the latest it took effect, if it did."""
-        return self.end if self.ok or self.refused else FOREVER
-
     def may_act(self):
         """Whether it may have changed what it is meant to change."""
         return not self.refused
@@ -82,10 +80,15 @@ class History:
         self.events = sorted(events, key=lambda event: event["t"])
         self.dump = dump
         self._kills = [event["t"] for event in self.events if event["event"] == "killed"]
+        for call in self.calls:
+            if call.ok or call.refused:
+                call.until = call.end
+            elif call.end is not None and self.life(call.end) < len(self._kills):
+                call.until = self._kills[self.life(call.end)]  # no later than the server that has it
 
     def life(self, at):
         """The number of the server's life at this time."""
-        return sum(1 for kill in self._kills if kill <= at)
+        return bisect.bisect_right(self._kills, at)
 
     def time_of(self, event):
         """When it happened first; None if it did not."""

@@ -94,7 +94,7 @@ def _check_heard(key, report):
 
 
 def _bound_fingerprints(key):
-    """Times in which the record surely has a fingerprint: (from, to, fingerprint, the call that proves it)."""
+    """Times in which the record surely has a fingerprint: (from, to, fingerprint, the proof)."""
     deleted = deletions(key)
     for token in key.tokens:
         if not token.fingerprint:

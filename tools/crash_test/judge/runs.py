@@ -126,7 +126,8 @@ def _check_doubt(key, free, settlers, report):
 def _check_completed(key, report):
     """A completed key stays so until somebody deletes it (I6)."""
     deleted = deletions(key)
-    completed = sorted((sight for sight in key.sights if sight.state == COMPLETED), key=lambda sight: sight.hi)
+    completed = sorted((sight for sight in key.sights if sight.state == COMPLETED),
+                       key=lambda sight: sight.hi)
     times = [sight.hi for sight in completed]
     for sight in key.sights:
         if sight.state in (COMPLETED, EXISTS):

@@ -54,6 +54,17 @@ def _check_order(key, report):
             break
 
 
+def served_in_order(key):
+    """How many pairs of waiters were granted the key in the order in which they came."""
+    later = sorted((token.fresh.sent, token.begun[0]) for token in key.tokens if token.fresh is not None)
+    pairs = 0
+    for queued, left, waiter in _waited(key):
+        if "grant" in waiter.reply:
+            came = later[bisect.bisect_left(later, (queued, 0)):bisect.bisect_left(later, (left, 0))]
+            pairs += sum(1 for _, begun in came if begun > left)
+    return pairs
+
+
 def _check_gone(key, report):
     calls_of = {}
     for call in key.calls:
