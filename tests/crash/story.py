@@ -47,7 +47,7 @@ class Story:
         self.event(at, "killed", where="random")
 
     def call(self, rpc, sent, end, request, reply=None, refused=None, status=None, message=""):
-        """Answered with `reply`, or refused for this reason, or ended with this status, or, at None, not at all."""
+        """Answered with `reply`, refused for this reason, or ended with this status; at None, not at all."""
         self._calls += 1
         name = f"c1.{self._calls}"
         self._lines.append({"t": sent * 1_000_000, "id": name, "call": rpc,
@@ -62,7 +62,8 @@ class Story:
         elif status is not None:
             self._lines.append({**line, "status": status, "reason": "", "message": ""})
 
-    def acquire(self, sent, end, attempt, reply=None, lease=1000, wait=0, on_lapse="IN_DOUBT", elapsed=0, **more):
+    def acquire(self, sent, end, attempt, reply=None, lease=1000, wait=0, on_lapse="IN_DOUBT", elapsed=0,
+                **more):
         request = {"attempt_id": attempt, "holder_id": attempt, "lease_duration": seconds(lease),
                    "wait_timeout": seconds(wait), "on_lapse": on_lapse, "accept_recover": True}
         ending = {name: more.pop(name) for name in ("refused", "status", "message") if name in more}

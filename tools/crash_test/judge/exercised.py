@@ -63,7 +63,8 @@ def _count_tokens(history, key, counts):
 def _lapsed(key, token, newer):
     """Whether its lease surely ran out."""
     for call in key.calls_with(token.number):
-        if call.reason == "LEASE_EXPIRED" or call.rpc == "RecordResult" and call.ok and call.reply.get("late"):
+        late = call.rpc == "RecordResult" and call.ok and call.reply.get("late")
+        if late or call.reason == "LEASE_EXPIRED":
             return True
     return newer and token.ended == float("inf")
 
@@ -85,8 +86,8 @@ def required():
     """What may not be zero."""
     return ([f"killed at {name}" for name in FAILPOINTS] + list(_EVENTS.values()) +
             [f"answered {rpc}" for rpc in _RPCS] + [f"refused {reason}" for reason in _REASONS] +
-            ["calls of unknown outcome", "calls given up", "waiters served in order", "executed", "recovered", "replays", "waits granted",
-             "checkpoints handed over", "lapses", "leases live at a kill", "leases renewed after a restart",
+            ["calls of unknown outcome", "calls given up", "waits granted", "waiters served in order",
+             "executed", "recovered", "replays", "checkpoints handed over", "lapses", "leases live at a kill", "leases renewed after a restart",
              "marks", "already recorded", "late results", "late outcomes kept", "audit entries"])
 
 

@@ -150,7 +150,8 @@ def _of_acquire(call):
 def _of_check(call):
     state = call.reply["state"]
     lo = call.sent if state == COMPLETED else call.sent + nanos(call.request.get("wait_timeout"))
-    yield _sight(call, lo, state, "read", holder=call.reply.get("holder_id"), result=call.reply.get("result"))
+    yield _sight(call, lo, state, "read", holder=call.reply.get("holder_id"),
+                 result=call.reply.get("result"))
 
 
 def of_record(call, record, lo):
@@ -158,8 +159,8 @@ def of_record(call, record, lo):
     state = record["state"]
     if state == ABSENT:
         return _sight(call, lo, ABSENT, "record")
-    return _sight(call, lo, state, "record", token=int(record["fencing_token"]), holder=record.get("holder_id"),
-                  result=record.get("result"))
+    return _sight(call, lo, state, "record", token=int(record["fencing_token"]),
+                  holder=record.get("holder_id"), result=record.get("result"))
 
 
 def _of_reply(call):

@@ -30,8 +30,8 @@ def nanos(duration):
 class Call:
     """One call: sent once, and answered, refused, or of unknown outcome."""
 
-    __slots__ = ("id", "rpc", "request", "key", "sent", "end", "until", "reply", "status", "reason", "message",
-                 "lines")
+    __slots__ = ("id", "rpc", "request", "key", "sent", "end", "until", "reply", "status", "reason",
+                 "message", "lines")
 
     def __init__(self, line, where):
         self.id = line["id"]
