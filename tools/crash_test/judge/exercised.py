@@ -87,8 +87,9 @@ def required():
     return ([f"killed at {name}" for name in FAILPOINTS] + list(_EVENTS.values()) +
             [f"answered {rpc}" for rpc in _RPCS] + [f"refused {reason}" for reason in _REASONS] +
             ["calls of unknown outcome", "calls given up", "waits granted", "waiters served in order",
-             "executed", "recovered", "replays", "checkpoints handed over", "lapses", "leases live at a kill", "leases renewed after a restart",
-             "marks", "already recorded", "late results", "late outcomes kept", "audit entries"])
+             "executed", "recovered", "replays", "checkpoints handed over", "lapses",
+             "leases live at a kill", "leases renewed after a restart", "marks", "already recorded",
+             "late results", "late outcomes kept", "audit entries"])
 
 
 def acknowledged(history):
