@@ -209,8 +209,10 @@ void HeldLease::OnReleased(const Answer<KeyStatus::State>& answer,
 void HeldLease::Drop(Callback<Answer<KeyStatus::State>> callback) {
   ReleaseCall call{name_, grant_.fencing_token, {}, Effect::kUnknown};
   bool over = false;
+  std::vector<Callback<std::string>> forgotten;  // Destroyed without the lock.
   {
     MutexLock lock(mutex_);
+    forgotten.swap(on_lost_);
     // Past safe_until the service does the same by itself.
     over = IsLost() || delivering_;
     if (!over) Lose("RELEASED");

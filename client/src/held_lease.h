@@ -51,8 +51,8 @@ class HeldLease : public std::enable_shared_from_this<HeldLease> {
   void Record(const Outcome& outcome, Callback<RecordAnswer> callback);
   void Release(Effect effect, Callback<Answer<KeyStatus>> callback);
 
-  // Gives the lock back as Effect::kUnknown, unless the lease is over or an outcome is on its way.
-  // Calls back after a second at most.
+  // The holder has gone, and wants to hear of no loss. Gives the lock back as Effect::kUnknown,
+  // unless the lease is over or an outcome is on its way. Calls back after a second at most.
   void Drop(Callback<Answer<KeyStatus::State>> callback);
 
  private:

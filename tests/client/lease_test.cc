@@ -259,6 +259,17 @@ TEST_F(LeaseTest, OnLost_IsNotCalledForALeaseThatItsHolderEnded) {
   runtime_->Advance(minutes(2));
 }
 
+TEST_F(LeaseTest, OnLost_IsNotCalledWhenTheHolderIsGoneAndOnlyItsOutcomeIsOnItsWay) {
+  transport_->record.Always(Lost<v1::RecordResultResponse>());
+  {
+    Lease lease = AcquireLease({.record_timeout = seconds(5)});
+    lease.OnLost([](const std::string& reason) { ADD_FAILURE() << reason; });
+    EXPECT_TRUE(lease.Record(Succeeded({})).delivering);
+  }
+  transport_->renew.Always(Lost<v1::RenewLeaseResponse>());
+  runtime_->Advance(minutes(2));
+}
+
 TEST_F(LeaseTest, OnLost_MayDropTheLease) {
   std::optional<Lease> lease = AcquireLease();
   lease->OnLost([&](const std::string&) { lease.reset(); });

@@ -14,8 +14,9 @@
 //
 // Where: on ClientOptions::executor; without one, on a thread of the library, which the callback
 // must not block, for the renewing of all leases waits behind it. A blocking call of this library
-// made there is refused WOULD_BLOCK. With CLIENT_CLOSED it may be the thread that drops the last
-// handle, and with CLIENT_AFTER_FORK it is the caller's own, before the call returns; so hold no
+// made there is refused WOULD_BLOCK. Without an executor, an answer that nobody has to be asked for
+// (a call stopped beforehand, a lease that is lost) comes on the caller's own thread before the
+// call returns, and CLIENT_CLOSED may come on the thread that drops the last handle; so hold no
 // lock that the callback takes.
 //
 // A callback may do anything else, destroy the client included. What it throws is lost.

@@ -114,8 +114,9 @@ class Attempt {
   // cover the step's own time-out.
   std::chrono::nanoseconds remaining() const;
   // Calls `callback` with state_reason() once the lease is LOST; soon, if it is already. Never when
-  // it ended because its holder did: RECORDED and RELEASED are no loss. Each callback is called at
-  // most once, on a thread as in async.h, and may come a moment after state() says so.
+  // it ended because its holder did: RECORDED and RELEASED are no loss; nor when the loss comes
+  // after this object has gone. Each callback is called at most once, on a thread as in async.h,
+  // and may come a moment after state() says so: let it own what it uses.
   void OnLost(Callback<std::string> callback);
   // AcquireOptions::stop: whether the caller would rather have the work end. A request, no more.
   std::stop_token stop_token() const;

@@ -12,8 +12,8 @@
 namespace latchkey::inline client {
 
 // Runs each task that it is given exactly once, soon, on a thread that may be blocked: a thread
-// pool of yours, for example. Called from many threads; must not block, and must outlive what is
-// under way.
+// pool of yours, for example. Called from many threads; must neither block nor throw, and must
+// outlive what is under way.
 using Executor = std::function<void(std::function<void()> task)>;
 
 // For all calls of a Client.
