@@ -12,8 +12,10 @@ namespace latchkey::demo {
 namespace {
 
 using latchkey::v1::CheckResultResponse;
+using latchkey::v1::Grant;
 using latchkey::v1::Record;
 using latchkey::v1::Result;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -198,6 +200,78 @@ TEST(Judge, AllowsDoubtOnlyWhereTheProviderIsNotIdempotent) {
   };
   EXPECT_THAT(FailedAfter(doubt(true)), ElementsAre(kNoDoubt));
   EXPECT_THAT(FailedAfter(doubt(false)), IsEmpty());
+}
+
+TEST(Judge, CountsWhatWasRecordedInModeRecover) {
+  Evidence evidence = Good();
+  EXPECT_EQ(Judge(evidence).recovered, 0u);
+  evidence.records[0].set_mode(Grant::RECOVER);
+  evidence.records[2].set_mode(Grant::RECOVER);
+  EXPECT_EQ(Judge(evidence).recovered, 2u);
+  evidence.records[2].set_state(CheckResultResponse::IN_DOUBT);
+  EXPECT_EQ(Judge(evidence).recovered, 1u);
+}
+
+// Evidence of a run in which ann's worker was killed between charge and record, and all else was
+// done that was to be.
+Evidence Chaotic() {
+  Evidence evidence = Good();
+  evidence.records[0].set_mode(Grant::RECOVER);
+  evidence.havoc = Havoc{.wanted = {.worst_moments = 1, .any_moments = 2, .servers = 3},
+                         .worst_moments = {{"1", "pay_1"}},
+                         .any_moments = 2,
+                         .servers = 3,
+                         .lost_replies = 1};
+  return evidence;
+}
+
+constexpr char kRecovered[] =
+    "every order cut off between charge and record is recovered, to that charge";
+constexpr char kEnough[] = "as much was killed and lost as was to be";
+
+std::vector<std::string> FailedAfterChaos(const std::function<void(Evidence&)>& harm) {
+  Evidence evidence = Chaotic();
+  harm(evidence);
+  return Failed(Judge(evidence));
+}
+
+TEST(Judge, PassesARunThatSurvivedItsKills) { EXPECT_THAT(Failed(Judge(Chaotic())), IsEmpty()); }
+
+TEST(Judge, FindsAWorstMomentThatWasNone) {
+  EXPECT_THAT(FailedAfterChaos(
+                  [](Evidence& evidence) { evidence.havoc->worst_moments[0].reference.clear(); }),
+              ElementsAre(kRecovered));
+  EXPECT_THAT(
+      FailedAfterChaos([](Evidence& evidence) { evidence.records[0].set_mode(Grant::EXECUTE); }),
+      ElementsAre(kRecovered));
+}
+
+TEST(Judge, FindsARecoveryToAnotherCharge) {
+  EXPECT_THAT(FailedAfterChaos(
+                  [](Evidence& evidence) { evidence.havoc->worst_moments[0].reference = "pay_9"; }),
+              ElementsAre(kRecovered));
+}
+
+TEST(Judge, FindsAnOrderThatWasNeverRecovered) {
+  EXPECT_THAT(FailedAfterChaos([](Evidence& evidence) {
+                evidence.records[0].set_state(CheckResultResponse::IN_DOUBT);
+              }),
+              Contains(kRecovered));
+  EXPECT_THAT(FailedAfterChaos(
+                  [](Evidence& evidence) { evidence.records.erase(evidence.records.begin()); }),
+              Contains(kRecovered));
+}
+
+TEST(Judge, FailsARunInWhichTooLittleHappened) {
+  for (const auto& lessen : std::vector<std::function<void(Havoc&)>>{
+           [](Havoc& havoc) { havoc.worst_moments.clear(); },
+           [](Havoc& havoc) { havoc.any_moments = 1; },
+           [](Havoc& havoc) { havoc.servers = 2; },
+           [](Havoc& havoc) { havoc.lost_replies = 0; },
+       }) {
+    EXPECT_THAT(FailedAfterChaos([&](Evidence& evidence) { lessen(*evidence.havoc); }),
+                ElementsAre(kEnough));
+  }
 }
 
 TEST(Judge, FailsWithoutRecords) {

@@ -1,7 +1,9 @@
 // The words in which workers report to the driver.
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace latchkey::demo {
@@ -15,10 +17,23 @@ enum class Ending {
   kConflict,   // refused: the order is known with another amount or customer
   kInDoubt,    // may have been charged; to be tried again
   kFailed,     // not done; to be tried again
+  kCutOff,     // charged, and not recorded: the worker stopped there, to be killed
 };
 
 // One word for it, such as "paid"; and back.
 std::string_view ToString(Ending ending);
 std::optional<Ending> ParseEnding(std::string_view word);
+
+// Whether the row is done with, and need not be tried again.
+bool IsSettled(Ending ending);
+
+// A line of a worker, "ROW ENDING": what came of the row of that index, from 0.
+struct Report {
+  std::size_t row;
+  Ending ending;
+};
+
+// Empty for any other text, also for a row that is none of that many.
+std::optional<Report> ParseReport(const std::string& line, std::size_t rows);
 
 }  // namespace latchkey::demo

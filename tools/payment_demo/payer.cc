@@ -2,15 +2,17 @@
 
 #include <array>
 
+#include "tools/payment_demo/fate.h"
 #include "tools/payment_demo/receipt.h"
 #include <uuid/uuid.h>
 
 namespace latchkey::demo {
 namespace {
 
-// Longer than a call to the provider, and short enough that the others soon take over from a dead
-// worker.
+// Longer than the provider's longest call, so that whoever takes over from a dead worker finds what
+// its call has charged; and short enough for that to be soon.
 constexpr std::chrono::seconds kLease{2};
+static_assert(kLease > kLongestCall);
 constexpr std::chrono::seconds kWait{5};
 constexpr int kUnsafeTries = 3;
 
@@ -50,7 +52,9 @@ Ending LatchkeyPayer::Pay(const Order& order) {
                                .wait_timeout = kWait,
                                .downstream_key_ttl = downstream_key_ttl_};
   const auto charge = [&](Attempt& attempt) {
-    return cashier_->Charge(order, attempt.downstream_idempotency_key());
+    Outcome outcome = cashier_->Charge(order, attempt.downstream_idempotency_key());
+    if (outcome.kind() == Outcome::Kind::kSucceeded) charged_();
+    return outcome;
   };
   // After a lost answer: send the same again while the provider would notice, and only ask when it
   // would not.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,9 +24,15 @@ class Payer {
 // The flow that the demo is about: RunOnce around a provider call.
 class LatchkeyPayer final : public Payer {
  public:
-  // `downstream_key_ttl`: for how long the provider deduplicates; 0 where it does not.
-  LatchkeyPayer(Client client, Cashier* cashier, std::chrono::seconds downstream_key_ttl)
-      : client_(std::move(client)), cashier_(cashier), downstream_key_ttl_(downstream_key_ttl) {}
+  // `downstream_key_ttl`: for how long the provider deduplicates; 0 where it does not. `charged`:
+  // called when the provider says that it has charged and Latchkey does not know yet, which is the
+  // worst moment to die.
+  LatchkeyPayer(Client client, Cashier* cashier, std::chrono::seconds downstream_key_ttl,
+                std::function<void()> charged)
+      : client_(std::move(client)),
+        cashier_(cashier),
+        downstream_key_ttl_(downstream_key_ttl),
+        charged_(std::move(charged)) {}
 
   Ending Pay(const Order& order) override;
 
@@ -33,6 +40,7 @@ class LatchkeyPayer final : public Payer {
   Client client_;
   Cashier* const cashier_;
   const std::chrono::seconds downstream_key_ttl_;
+  const std::function<void()> charged_;
 };
 
 // What is often written instead: every row is a payment, every try has a new key, and a call that

@@ -3,23 +3,19 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <sstream>
 
 #include "tools/payment_demo/receipt.h"
 
 namespace latchkey::demo {
 
-void Tally::Add(std::size_t worker, const std::string& line) {
-  std::istringstream words(line);
-  std::size_t row = 0;
-  std::string word;
-  if (!(words >> row >> word) || row >= rows_.size()) return;
-  const auto ending = ParseEnding(word);
-  if (!ending) return;
+void Tally::Add(std::size_t worker, const Report& report) {
+  const auto [row, ending] = report;
   ++calls_;
-  ++endings_[*ending];
+  ++endings_[ending];
   tried_.emplace(worker, row);
-  if (*ending == Ending::kConflict) conflicts_.emplace(rows_[row].id, FingerprintOf(rows_[row]));
+  rows_tried_.insert(row);
+  if (IsSettled(ending)) settled_.emplace(worker, row);
+  if (ending == Ending::kConflict) conflicts_.emplace(rows_[row].id, FingerprintOf(rows_[row]));
 }
 
 std::size_t Tally::Count(Ending ending) const {
@@ -27,7 +23,30 @@ std::size_t Tally::Count(Ending ending) const {
   return found == endings_.end() ? 0 : found->second;
 }
 
+double Tally::share_tried() const {
+  return static_cast<double>(rows_tried_.size()) / static_cast<double>(rows_.size());
+}
+
+std::vector<std::size_t> Tally::SettledBy(std::size_t worker) const {
+  std::vector<std::size_t> rows;
+  for (const auto& [by, row] : settled_) {
+    if (by == worker) rows.push_back(row);
+  }
+  return rows;
+}
+
 ProgressDisplay::ProgressDisplay() : terminal_(isatty(STDOUT_FILENO) == 1) {}
+
+void ProgressDisplay::Tell(Mood mood, const std::string& who, const std::string& what,
+                           const std::string& rest) {
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin_;
+  const char* const color = mood == Mood::kBad ? "\033[31m" : "\033[32m";
+  std::printf("%s%6.1f s  %s %-11s%s%-9s%s %s\n", terminal_ ? "\r\033[K" : "", passed.count(),
+              mood == Mood::kBad ? "x" : "+", who.c_str(), terminal_ ? color : "", what.c_str(),
+              terminal_ ? "\033[0m" : "", rest.c_str());
+  if (terminal_) next_ = {};  // the line below it is gone
+  std::fflush(stdout);
+}
 
 void ProgressDisplay::Update(const Tally& tally) {
   const auto now = std::chrono::steady_clock::now();

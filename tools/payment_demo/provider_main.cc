@@ -1,11 +1,13 @@
-// The demo's payment provider as a process. Prints one line with its address once it serves;
-// SIGTERM ends it.
+// The demo's payment provider as a process. Prints one line with its address once it serves, and
+// "lost reply: order ID" for every answer that it loses; SIGTERM ends it.
 
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <map>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "tools/payment_demo/provider.h"
 #include <CLI/CLI.hpp>
@@ -21,6 +23,18 @@ struct Flags {
   std::uint64_t seed = 1;
 };
 
+// Says which answers are going to be lost.
+FateOf Announced(FateOf fate_of) {
+  return [fate_of = std::move(fate_of)](std::string_view order_id, int call) {
+    const Fate fate = fate_of(order_id, call);
+    if (fate.mishap == Mishap::kReplyLost || fate.mishap == Mishap::kNoReply) {
+      std::printf("lost reply: order %s\n", std::string(order_id).c_str());
+      std::fflush(stdout);
+    }
+    return fate;
+  };
+}
+
 int Serve(const Flags& flags) {
   // Blocked before any thread starts, so that only the sigwait below sees them.
   sigset_t stop_signals;
@@ -34,7 +48,7 @@ int Serve(const Flags& flags) {
     std::fprintf(stderr, "payment_provider: %s\n", std::string(ledger.status().message()).c_str());
     return 1;
   }
-  PaymentProvider provider(*std::move(ledger), flags.keys, SeededFate(flags.seed));
+  PaymentProvider provider(*std::move(ledger), flags.keys, Announced(SeededFate(flags.seed)));
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(flags.listen_address, grpc::InsecureServerCredentials(), &port);

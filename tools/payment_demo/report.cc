@@ -7,7 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "tools/payment_demo/receipt.h"
+#include <google/protobuf/util/json_util.h>
 
 namespace latchkey::demo {
 namespace {
@@ -87,6 +90,7 @@ void WriteCalls(const Tally& tally, std::ostream& out) {
   write(Ending::kPaid, "paid", "charged by this very call");
   write(Ending::kDeclined, "declined", "declined in this very call");
   write(Ending::kReplayed, "replayed", "answered with the stored result; nothing was done");
+  write(Ending::kCutOff, "cut off", "charged, and killed before that was recorded");
   write(Ending::kInDoubt, "open", "nobody knows whether it was charged; tried again later");
   write(Ending::kRecovered, "recovered", "settled what an earlier call had left open");
   write(Ending::kConflict, "refused",
@@ -94,13 +98,67 @@ void WriteCalls(const Tally& tally, std::ostream& out) {
   write(Ending::kFailed, "failed", "not done; tried again later");
 }
 
+void WriteHavoc(const Havoc& havoc, std::ostream& out) {
+  out << "\nWhat was done to them:\n";
+  WriteRow(out, "killed after the charge", havoc.worst_moments.size(),
+           "workers, before they could record it");
+  WriteRow(out, "killed at any moment", havoc.any_moments, "workers");
+  WriteRow(out, "latchkeyd killed", havoc.servers, "and started again on its store");
+  WriteRow(out, "replies lost", havoc.lost_replies, "by the provider, after it had done its work");
+}
+
+// What is known of the effect of a key in doubt: the reference of a charge, or nothing.
+std::string KnownReference(const Record& record, const std::vector<Charge>& ledger) {
+  const auto charge =
+      std::ranges::find(ledger, record.downstream_idempotency_key(), &Charge::idempotency_key);
+  if (charge != ledger.end()) return charge->reference;
+  for (const auto& late : record.late_outcomes()) {
+    if (late.outcome() == Result::SUCCEEDED) return late.provider_reference();
+  }
+  return "";
+}
+
+// The lines that settle one key in doubt, as in the README.
+void WriteHowToSettle(const Record& record, const Evidence& evidence, std::ostream& out) {
+  const std::string known = KnownReference(record, evidence.ledger);
+  latchkey::v1::ResolveOutcomeRequest request;
+  request.set_namespace_(record.namespace_());
+  request.set_key(record.key());
+  request.set_expected_fencing_token(record.fencing_token());
+  request.set_actor("you");
+  if (known.empty()) {
+    request.set_outcome(latchkey::v1::ResolveOutcomeRequest::NOT_EXECUTED);
+    request.set_reason("the provider has no charge under the reference");
+  } else {
+    request.set_outcome(latchkey::v1::ResolveOutcomeRequest::SUCCEEDED);
+    request.set_provider_reference(known);
+    request.set_reason("found in the ledger of the provider");
+  }
+  std::string json;
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.preserve_proto_field_names = true;
+  // Fails for no message of this type.
+  (void)google::protobuf::util::MessageToJsonString(request, &json, options);
+  const std::string shell_json =
+      absl::StrReplaceAll(absl::StripSuffix(json, "\n"), {{"'", "'\\''"}, {"\n", "\n    "}});
+  out << "\nTo settle " << record.key();
+  if (evidence.server.empty()) {
+    out << ", if the store were kept (--keep=DIRECTORY):\n";
+  } else {
+    out << ":\n  " << evidence.server << " &\n";
+  }
+  out << "  grpcurl -plaintext -d '" << shell_json
+      << "' localhost:7420 latchkey.v1.AdminService/ResolveOutcome\n";
+}
+
 // What an operator needs to settle what is in doubt.
 void WriteDoubts(const Evidence& evidence, std::ostream& out) {
-  out << "\nIn doubt: a call was lost, and the provider, when asked, knows of no charge. But it "
-         "does\n"
-         "not promise that none will still come, and it would charge again if the call were\n"
-         "repeated. Latchkey does not guess. A person looks the reference up at the provider, and\n"
-         "settles the key with AdminService.ResolveOutcome.\n";
+  out << "\nIn doubt: a call was lost, or its worker died, and the provider, when asked, knows of "
+         "no\n"
+         "charge. But it does not promise that none will still come, and it would charge again if\n"
+         "the call were repeated. Latchkey does not guess. A person looks the reference up at the\n"
+         "provider, and settles the key with AdminService.ResolveOutcome.\n";
   const auto write = [&](std::string_view key, std::string_view token, std::string_view reference,
                          std::string_view found) {
     out << "  " << std::left << std::setw(16) << key << std::setw(8) << token << std::setw(40)
@@ -109,11 +167,13 @@ void WriteDoubts(const Evidence& evidence, std::ostream& out) {
   write("key", "token", "reference sent to the provider", "in its ledger");
   for (const Record& record : evidence.records) {
     if (record.state() != CheckResultResponse::IN_DOUBT) continue;
-    const std::string& reference = record.downstream_idempotency_key();
-    const auto charge = std::ranges::find(evidence.ledger, reference, &Charge::idempotency_key);
-    write(record.key(), std::to_string(record.fencing_token()), reference,
-          charge == evidence.ledger.end() ? "nothing" : charge->reference);
+    const std::string known = KnownReference(record, evidence.ledger);
+    write(record.key(), std::to_string(record.fencing_token()), record.downstream_idempotency_key(),
+          known.empty() ? "nothing" : known);
   }
+  WriteHowToSettle(*std::ranges::find(evidence.records, CheckResultResponse::IN_DOUBT,
+                                      [](const Record& record) { return record.state(); }),
+                   evidence, out);
 }
 
 void WriteChecks(const Verdict& verdict, std::ostream& out) {
@@ -135,13 +195,14 @@ void WriteReport(const Evidence& evidence, const Verdict& verdict, const Tally& 
   WriteCalls(tally, out);
   WriteOrders(evidence, verdict, out);
   WriteMoney(evidence, out);
+  if (evidence.havoc) WriteHavoc(*evidence.havoc, out);
   if (verdict.in_doubt > 0) WriteDoubts(evidence, out);
   WriteChecks(verdict, out);
   out << "\norders=" << verdict.orders << " charges=" << verdict.charges
       << " duplicate_charges=" << verdict.duplicate_charges
-      << " replays=" << tally.Count(Ending::kReplayed)
-      << " recovered=" << tally.Count(Ending::kRecovered) << " in_doubt=" << verdict.in_doubt
-      << " rejected=" << verdict.rejected << " conflicts=" << tally.conflicts() << std::endl;
+      << " replays=" << tally.Count(Ending::kReplayed) << " recovered=" << verdict.recovered
+      << " in_doubt=" << verdict.in_doubt << " rejected=" << verdict.rejected
+      << " conflicts=" << tally.conflicts() << std::endl;
 }
 
 }  // namespace latchkey::demo

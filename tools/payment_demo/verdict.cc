@@ -12,11 +12,16 @@ namespace latchkey::demo {
 namespace {
 
 using latchkey::v1::CheckResultResponse;
+using latchkey::v1::Grant;
 using latchkey::v1::Record;
 using latchkey::v1::Result;
 
 bool HasOutcome(const Record& record, Result::Outcome outcome) {
   return record.state() == CheckResultResponse::COMPLETED && record.result().outcome() == outcome;
+}
+
+bool IsRecovered(const Record& record) {
+  return record.state() == CheckResultResponse::COMPLETED && record.mode() == Grant::RECOVER;
 }
 
 Order OrderOf(const Charge& charge) {
@@ -137,6 +142,43 @@ Check NothingIsInDoubt(const Evidence& evidence) {
   return check;
 }
 
+// Why an order is not as it must be after its worker was killed between charge and record; empty
+// when it is.
+std::string WrongAfter(const WorstMoment& moment, const Books& books) {
+  if (moment.reference.empty()) return "was not charged when its worker was killed";
+  const auto found = books.records.find(KeyOf({.id = moment.order_id}));
+  if (found == books.records.end()) return "has no record";
+  const Record& record = *found->second;
+  if (!IsRecovered(record)) return "was not recovered";
+  if (record.result().provider_reference() == moment.reference) return "";
+  return absl::StrCat("was charged ", moment.reference, ", its record says ",
+                      record.result().provider_reference());
+}
+
+Check EveryWorstMomentIsRecovered(const Havoc& havoc, const Books& books) {
+  Check check{"every order cut off between charge and record is recovered, to that charge", {}};
+  for (const WorstMoment& moment : havoc.worst_moments) {
+    const std::string wrong = WrongAfter(moment, books);
+    if (!wrong.empty()) check.violations.push_back("order " + moment.order_id + " " + wrong);
+  }
+  return check;
+}
+
+// A run in which little happened proves little.
+Check EnoughHappened(const Havoc& havoc) {
+  Check check{"as much was killed and lost as was to be", {}};
+  const auto require = [&](const char* what, std::size_t wanted, std::size_t done) {
+    if (done >= wanted) return;
+    check.violations.push_back(absl::StrCat(what, ": ", done, ", at least ", wanted, " wanted"));
+  };
+  require("workers killed between charge and record", havoc.wanted.worst_moments,
+          havoc.worst_moments.size());
+  require("workers killed at any moment", havoc.wanted.any_moments, havoc.any_moments);
+  require("latchkeyd killed", havoc.wanted.servers, havoc.servers);
+  require("replies lost by the provider", 1, havoc.lost_replies);
+  return check;
+}
+
 }  // namespace
 
 bool Verdict::Passed() const {
@@ -154,12 +196,17 @@ Verdict Judge(const Evidence& evidence) {
   verdict.duplicate_charges = evidence.ledger.size() - books.by_order.size();
   verdict.rejected =
       count([](const Record& record) { return HasOutcome(record, Result::REJECTED); });
+  verdict.recovered = count(IsRecovered);
   verdict.in_doubt =
       count([](const Record& record) { return record.state() == CheckResultResponse::IN_DOUBT; });
   verdict.checks = {EveryOrderIsAccountedFor(verdict, books), NoOrderIsChargedTwice(books),
                     EveryChargeIsAsOrdered(evidence), EverySuccessIsInTheLedger(evidence, books),
                     EveryChargeIsRecorded(evidence, books)};
   if (evidence.keys_honoured) verdict.checks.push_back(NothingIsInDoubt(evidence));
+  if (evidence.havoc) {
+    verdict.checks.push_back(EveryWorstMomentIsRecovered(*evidence.havoc, books));
+    verdict.checks.push_back(EnoughHappened(*evidence.havoc));
+  }
   return verdict;
 }
 

@@ -1,12 +1,14 @@
 // Judges a run of the demo by what it left behind: the provider's ledger and Latchkey's records. No
-// counter of the programs that took part goes into it.
+// counter of the workers goes into it.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "latchkey/v1/admin.pb.h"
+#include "tools/payment_demo/havoc.h"
 #include "tools/payment_demo/ledger.h"
 #include "tools/payment_demo/order.h"
 
@@ -18,6 +20,9 @@ struct Evidence {
   std::vector<Charge> ledger = {};                 // every charge the provider made
   std::vector<latchkey::v1::Record> records = {};  // every record of the demo's namespace
   bool keys_honoured = true;                       // by the provider
+  std::optional<Havoc> havoc = {};                 // what was done to it, if it was a chaotic run
+  // What starts latchkeyd again on the store that was kept; empty where it was not.
+  std::string server = {};
 };
 
 // Something that must be so, and where it is not.
@@ -32,6 +37,7 @@ struct Verdict {
   std::size_t charges = 0;            // ledger rows
   std::size_t duplicate_charges = 0;  // ledger rows beyond the first of each order
   std::size_t rejected = 0;           // orders whose recorded outcome is REJECTED
+  std::size_t recovered = 0;          // orders whose outcome was recorded in mode RECOVER
   std::size_t in_doubt = 0;           // orders whose record is IN_DOUBT
   std::vector<Check> checks;
 

@@ -1,14 +1,20 @@
 // A worker of the demo: pays every row of an orders file, as its fellow workers do at the same
 // time. Writes a line "ROW ENDING" to stdout for every row that it tried.
 
+#include <unistd.h>
+
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tools/payment_demo/fate.h"
@@ -37,9 +43,17 @@ struct Flags {
   std::string name = "worker";
   std::uint64_t seed = 1;
   bool provider_deduplicates = true;
+  std::vector<std::size_t> settled;
+  std::string failpoint;
 };
 
-std::vector<std::size_t> Schedule(std::size_t rows, std::uint64_t seed) {
+void Say(std::size_t row, Ending ending) {
+  std::printf("%zu %s\n", row, std::string(ToString(ending)).c_str());
+  std::fflush(stdout);
+}
+
+std::vector<std::size_t> Schedule(std::size_t rows, std::uint64_t seed,
+                                  const std::vector<std::size_t>& settled) {
   std::vector<std::size_t> schedule(rows);
   std::iota(schedule.begin(), schedule.end(), std::size_t{0});
   std::mt19937_64 random(seed);
@@ -48,27 +62,26 @@ std::vector<std::size_t> Schedule(std::size_t rows, std::uint64_t seed) {
     std::shuffle(schedule.begin() + static_cast<std::ptrdiff_t>(begin),
                  schedule.begin() + static_cast<std::ptrdiff_t>(end), random);
   }
+  const std::set<std::size_t> done(settled.begin(), settled.end());
+  std::erase_if(schedule, [&](std::size_t row) { return done.contains(row); });
   return schedule;
 }
 
-// Pays the rows and answers those that are to be tried again.
-std::vector<std::size_t> PayRows(const std::vector<Order>& orders,
-                                 const std::vector<std::size_t>& schedule, Payer& payer) {
-  std::vector<std::size_t> open;
-  for (const std::size_t row : schedule) {
-    const Ending ending = payer.Pay(orders[row]);
-    if (ending == Ending::kInDoubt || ending == Ending::kFailed) open.push_back(row);
-    std::printf("%zu %s\n", row, std::string(ToString(ending)).c_str());
-    std::fflush(stdout);
-  }
-  return open;
+// Stops this process, to be killed, if `failpoint` exists: between charge and record, with that
+// row. Whoever finds the file takes it away, so that it stops one worker.
+void StopAt(const std::string& failpoint, std::size_t row) {
+  if (failpoint.empty() || unlink(failpoint.c_str()) != 0) return;
+  Say(row, Ending::kCutOff);
+  raise(SIGSTOP);
 }
 
-std::unique_ptr<Payer> MakePayer(const Flags& flags, Cashier* cashier) {
+std::unique_ptr<Payer> MakePayer(const Flags& flags, Cashier* cashier,
+                                 std::function<void()> charged) {
   if (flags.latchkey.empty()) return std::make_unique<UnsafePayer>(cashier);
   return std::make_unique<LatchkeyPayer>(
       Client::Connect(flags.latchkey, {.key_namespace = kNamespace, .holder_id = flags.name}),
-      cashier, flags.provider_deduplicates ? kProviderRemembers : std::chrono::hours(0));
+      cashier, flags.provider_deduplicates ? kProviderRemembers : std::chrono::hours(0),
+      std::move(charged));
 }
 
 int Work(const Flags& flags) {
@@ -80,11 +93,23 @@ int Work(const Flags& flags) {
   }
   const auto channel = grpc::CreateChannel(flags.provider, grpc::InsecureChannelCredentials());
   Cashier cashier(v1::PaymentProvider::NewStub(channel));
-  const auto payer = MakePayer(flags, &cashier);
-  auto open = PayRows(*orders, Schedule(orders->size(), flags.seed), *payer);
+  std::size_t row = 0;  // that is being paid
+  const auto payer = MakePayer(flags, &cashier, [&] { StopAt(flags.failpoint, row); });
+  // Pays the rows and answers those that are to be tried again.
+  const auto pay = [&](const std::vector<std::size_t>& schedule) {
+    std::vector<std::size_t> open;
+    for (const std::size_t next : schedule) {
+      row = next;
+      const Ending ending = payer->Pay((*orders)[row]);
+      if (!IsSettled(ending)) open.push_back(row);
+      Say(row, ending);
+    }
+    return open;
+  };
+  auto open = pay(Schedule(orders->size(), flags.seed, flags.settled));
   for (int round = 0; round < kRounds && !open.empty(); ++round) {
     std::this_thread::sleep_for(kRoundPause);
-    open = PayRows(*orders, open, *payer);
+    open = pay(open);
   }
   return 0;
 }
@@ -104,6 +129,9 @@ int main(int argc, char** argv) {
   app.add_option("--seed", flags.seed, "Decides the order in which rows are paid");
   app.add_option("--provider-deduplicates", flags.provider_deduplicates,
                  "Whether the provider honours idempotency keys");
+  app.add_option("--settled", flags.settled, "Rows to leave out, from 0: 3,17,18")->delimiter(',');
+  app.add_option("--failpoint", flags.failpoint,
+                 "While this file exists: takes it away after the next charge, and stops there");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
