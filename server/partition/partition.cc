@@ -244,9 +244,17 @@ void Partition::ApplyToCall(Entry& entry, Call& call, Step step, State::State be
   if (step.granted) EndRepeatedWait(entry, *acquire->request);
   Apply(entry, step, before);
   const bool grant = acquire != nullptr && acquire->response->has_grant();
-  Answer& answer = AnswerLater(call, std::move(step.refusal));
+  Answer answer;
+  answer.call = &call;
+  answer.refusal = std::move(step.refusal);
   answer.lease_deadline = step.lease_deadline;
   answer.granted = grant ? &entry : nullptr;
+  // What speaks only of what is stored need not wait for the commit, nor fill the memory until it.
+  if (!entry.staged && !environment_.fail_stop->tripped()) {
+    Send(answer, environment_.clock->Monotonic());
+  } else {
+    answers_.push_back(std::move(answer));
+  }
 }
 
 void Partition::Apply(Entry& entry, const Step& step, State::State before) {

@@ -81,7 +81,7 @@ class Partition {
 
  private:
   struct Entry;
-  // What to tell a call once the batch is durable.
+  // What to tell a call: once the batch is durable, if that changed what it speaks of.
   struct Answer {
     Call* call = nullptr;
     std::optional<Refusal> refusal;

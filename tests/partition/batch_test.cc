@@ -48,7 +48,7 @@ TEST(BatchTest, ThatChangesNothingCostsNoCommit) {
   EXPECT_EQ(harness.commits, before);
 }
 
-TEST(BatchTest, NobodyIsAnsweredBeforeTheCommit) {
+TEST(BatchTest, NobodyIsToldOfAChangeBeforeTheCommit) {
   PartitionHarness harness;
   int finished_in_commit = 0;
   harness.during_commit = [&] {
@@ -56,13 +56,31 @@ TEST(BatchTest, NobodyIsAnsweredBeforeTheCommit) {
   };
   auto& grant = harness.Submit(Acquire("k", "a"));
   auto& contention = harness.Submit(Acquire("k", "b"));
-  auto& read = harness.Submit(Check("other"));
+  auto& read = harness.Submit(Check("k"));
   harness.RunOneBatch();
   EXPECT_EQ(harness.commits, 1);
   EXPECT_EQ(finished_in_commit, 0);
   EXPECT_TRUE(grant.ok());
   EXPECT_TRUE(contention.ok());
   EXPECT_TRUE(read.ok());
+}
+
+TEST(BatchTest, WhatIsStoredIsToldBeforeTheCommitOfOtherKeys) {
+  PartitionHarness harness;
+  const auto token = harness.Hold(Acquire("done", "a"));
+  harness.Do(Succeed("done", token));
+  harness.Hold(Acquire("held", "a"));
+  std::vector<const RememberingCall*> early;
+  std::vector<bool> finished_in_commit;
+  harness.during_commit = [&] {
+    for (const auto* call : early) finished_in_commit.push_back(call->ok());
+  };
+  harness.Submit(Acquire("new", "a"));
+  early.push_back(&harness.Submit(Acquire("done", "b")));
+  early.push_back(&harness.Submit(Check("held")));
+  early.push_back(&harness.Submit(Acquire("held", "b")));
+  harness.RunOneBatch();
+  EXPECT_THAT(finished_in_commit, testing::ElementsAre(true, true, true));
 }
 
 TEST(BatchTest, ReplayInTheBatchOfTheGrantHasItsToken) {
