@@ -120,6 +120,7 @@ absl::Status Server::StartGrpc() {
   builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(&services_->coordination);
   builder.RegisterService(&services_->admin);
+  if (options_.configure_grpc) options_.configure_grpc(builder);
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr || port_ == 0) {
     return absl::UnavailableError("cannot listen on " + options_.listen_address);

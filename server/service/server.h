@@ -23,7 +23,8 @@
 
 namespace grpc {
 class Server;
-}
+class ServerBuilder;
+}  // namespace grpc
 namespace latchkey::storage {
 class RecordStore;
 }
@@ -42,6 +43,8 @@ struct ServerOptions {
   bool accept_clock_step = false;
   Limits limits;
   Namespaces namespaces;
+  // For tests: has the last word on the gRPC server before it starts. Empty: nothing.
+  std::function<void(grpc::ServerBuilder& builder)> configure_grpc;
 };
 
 // Thread-safe.

@@ -28,12 +28,14 @@ _LAYERS = [
     ],
     ("server/", None),  # files belong into one of the directories above
     ("client/", ("base/", "client/", "latchkey/") + _PUBLIC_PROTO),
+    ("testing/include/", ("latchkey/",)),
+    ("testing/", ("base/", "client/", "latchkey/", "server/", "storage/", "testing/") + _PUBLIC_PROTO),
     ("tools/", ("base/", "client/", "latchkey/", "tools/") + _PUBLIC_PROTO),
 ]
 
 # Every beginning by which an include is known as ours.
-_OURS = ("base/", "storage/", "server/", "client/", "tools/", "tests/", "latchkey/", "google/rpc/",
-         "grpc/health/v1/")
+_OURS = ("base/", "storage/", "server/", "client/", "testing/", "tools/", "tests/", "latchkey/",
+         "google/rpc/", "grpc/health/v1/")
 
 # What only some may include: the header, where it is allowed, and why.
 _RESTRICTED = [
@@ -115,7 +117,7 @@ def line_length(path, lines):
 
 # --- Words --------------------------------------------------------------------------------------------
 
-_SHIPPED = r"(base|storage|server|client)/"
+_SHIPPED = r"(base|storage|server|client|testing)/"
 _CODE = r".*\.(h|cc|proto|py|cmake|sh|go)$|.*CMakeLists\.txt$|(tools|\.ci)/[^.]*$"
 
 # Where, what, except where, why.
