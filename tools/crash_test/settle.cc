@@ -15,6 +15,7 @@ using State = v1::CheckResultResponse;
 
 constexpr Milliseconds kPatience{20'000};
 constexpr int kWaitSeconds = 10;  // far more than any lease of the callers
+constexpr int kFailuresMax = 3;   // enough to judge; each of them takes that long
 constexpr const char* kNamespaces[] = {"default", "other"};
 
 std::vector<v1::Record> List(Service& service, State::State state) {
@@ -34,7 +35,8 @@ std::vector<v1::Record> List(Service& service, State::State state) {
   return records;
 }
 
-void TakeAndGiveBack(Service& service, const v1::Record& record, std::size_t number) {
+// Whether the key was to be had.
+bool TakeAndGiveBack(Service& service, const v1::Record& record, std::size_t number) {
   v1::AcquireLockRequest acquire;
   acquire.set_namespace_(record.namespace_());
   acquire.set_key(record.key());
@@ -44,23 +46,25 @@ void TakeAndGiveBack(Service& service, const v1::Record& record, std::size_t num
   acquire.mutable_wait_timeout()->set_seconds(kWaitSeconds);
   acquire.set_accept_recover(true);
   const auto granted = service.Call(acquire, kPatience);
-  if (!granted.ok() || !granted.response.has_grant()) return;
+  if (!granted.ok() || granted.response.has_contention()) return false;
+  if (!granted.response.has_grant()) return true;
   v1::ReleaseRequest release;
   release.set_namespace_(record.namespace_());
   release.set_key(record.key());
   release.set_fencing_token(granted.response.grant().fencing_token());
   release.set_effect(number % 2 == 0 ? v1::ReleaseRequest::UNKNOWN
                                      : v1::ReleaseRequest::RUN_NOT_EXECUTED);
-  (void)service.Call(release, kPatience);
+  return service.Call(release, kPatience).ok();
 }
 
 }  // namespace
 
 void Settle(Service& service) {
   std::size_t number = 0;
+  int failures = 0;
   for (const State::State state : {State::HELD, State::IN_DOUBT}) {
     for (const v1::Record& record : List(service, state)) {
-      TakeAndGiveBack(service, record, ++number);
+      if (!TakeAndGiveBack(service, record, ++number) && ++failures >= kFailuresMax) return;
     }
   }
   for (int looks = 0; looks < kWaitSeconds * 10 && !List(service, State::HELD).empty(); ++looks) {

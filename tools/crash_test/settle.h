@@ -9,7 +9,7 @@
 namespace latchkey::crash {
 
 // Acquires every key that is held or in doubt, whoever had it, and gives it back; then waits until
-// no key is held. Returns when that is so, or when it should long have been.
+// no key is held. Returns when that is so, or when it should long have been: the history shows it.
 void Settle(Service& service);
 
 // Writes all records to `path`, as JSON: those listed, and those of `keys`, a file with
