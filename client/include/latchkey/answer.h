@@ -10,6 +10,7 @@ namespace latchkey::inline client {
 
 // Why a call has no value.
 struct Error {
+  // Whether the service has spoken.
   enum class Kind {
     // The service said no, and will say no again: `reason` tells why. Nothing changed through this
     // call.
@@ -18,6 +19,7 @@ struct Error {
     // except where `reason` says so (OVERLOADED, QUOTA_EXCEEDED: it did not).
     kUnavailable,
   };
+  // Look at this first.
   Kind kind = Kind::kUnavailable;
   // For programs: a name of latchkey.v1.Refusal.Reason, such as "FINGERPRINT_MISMATCH"; or the
   // library's own: CANCELLED (by a stop token), CLIENT_CLOSED (its last handle went), WOULD_BLOCK
@@ -36,16 +38,24 @@ template <typename T>
 class [[nodiscard]] Answer {
  public:
   // NOLINTBEGIN(google-explicit-constructor): so that a function can return either as it is.
+  // A value.
   Answer(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+  // No value.
   Answer(Error error) : content_(std::in_place_index<1>, std::move(error)) {}
   // NOLINTEND(google-explicit-constructor)
 
+  // Whether there is a value.
   bool ok() const { return content_.index() == 0; }
+  // The value, if ok.
   const T& value() const { return std::get<0>(content_); }
+  // The same, to be moved from.
   T& value() { return std::get<0>(content_); }
+  // Why there is none, if not ok.
   const Error& error() const { return std::get<1>(content_); }
 
+  // As value().
   const T& operator*() const { return value(); }
+  // As value().
   const T* operator->() const { return &value(); }
 
  private:

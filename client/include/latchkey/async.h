@@ -30,6 +30,7 @@
 
 namespace latchkey::inline client {
 
+// What is called with the answer, once.
 template <typename T>
 using Callback = std::function<void(T)>;
 

@@ -95,16 +95,19 @@ class Client {
   // The same steps one by one. Locks, checks and, if wanted, waits; look at Lease::mode() before
   // acting.
   [[nodiscard]] AcquireAnswer AcquireLock(std::string_view key, const AcquireOptions& options = {});
+  // The same, not blocking.
   void AcquireLockAsync(std::string_view key, const AcquireOptions& options,
                         Callback<AcquireAnswer> callback);
 
   // Reads where a key stands, linearizably; may wait for its completion. Changes nothing.
   Answer<KeyStatus> CheckResult(std::string_view key, const CheckOptions& options = {});
+  // The same, not blocking.
   void CheckResultAsync(std::string_view key, const CheckOptions& options,
                         Callback<Answer<KeyStatus>> callback);
 
   // Mints a key (UUIDv7) for callers that have none of their own. Keep it before using it.
   Answer<std::string> IssueKey(const IssueOptions& options = {});
+  // The same, not blocking.
   void IssueKeyAsync(const IssueOptions& options, Callback<Answer<std::string>> callback);
 
   // How many outcomes this connection knows of that the service has not confirmed yet: those whose

@@ -57,10 +57,15 @@ enum class RecoverAction {
 // What an earlier claimant of the key reported and was not allowed to record: the best evidence
 // there is.
 struct LateOutcome {
+  // That of the claimant's grant.
   std::uint64_t fencing_token = 0;
+  // What it reported.
   StoredResult::Outcome outcome = StoredResult::Outcome::kSucceeded;
+  // See ResultFields.
   std::string code = {};
+  // See ResultFields.
   std::string provider_reference = {};
+  // By the service's clock.
   std::chrono::system_clock::time_point received_at = {};
 };
 
@@ -75,6 +80,7 @@ class Attempt {
 
   // --- What the grant said.
 
+  // The key that this is about.
   const std::string& key() const;
   // Strictly increasing over all grants of the service. Hand it to any resource that can check it.
   std::uint64_t fencing_token() const;
@@ -102,6 +108,7 @@ class Attempt {
 
   // --- Whether it still holds.
 
+  // By the clock, without asking the service.
   LeaseState state() const;
   // Why the lease is UNCERTAIN or LOST: a reason of the service such as STALE_FENCING_TOKEN, or
   // RENEWAL_OVERDUE, SAFE_UNTIL_REACHED, RECORDED, RELEASED; what a failed renewal said. Empty with
@@ -137,13 +144,18 @@ class Attempt {
   // The same, not blocking.
   void RenewAsync(std::optional<std::chrono::nanoseconds> lease_duration,
                   Callback<Answer<std::chrono::nanoseconds>> callback);
+  // The same, not blocking.
   void MarkEffectStartedAsync(Callback<Answer<std::chrono::nanoseconds>> callback);
+  // The same, not blocking.
   void SaveCheckpointAsync(std::string_view checkpoint,
                            Callback<Answer<std::chrono::nanoseconds>> callback);
 
  protected:
+  // For the library.
   Attempt(std::shared_ptr<internal::Core> core, std::shared_ptr<internal::HeldLease> held);
+  // For Lease.
   Attempt(Attempt&&) noexcept;
+  // For Lease.
   Attempt& operator=(Attempt&&) noexcept;
   ~Attempt();
 
@@ -170,7 +182,9 @@ enum class Effect {
 // while any Client or Lease of the same connection lives.
 class [[nodiscard]] Lease : public Attempt {
  public:
+  // For the library: leases come from Client::AcquireLock.
   Lease(std::shared_ptr<internal::Core> core, std::shared_ptr<internal::HeldLease> held);
+  // Leaves behind what may only be destroyed or assigned to.
   Lease(Lease&&) noexcept;
   // Gives back what it held before, as the destructor does.
   Lease& operator=(Lease&&) noexcept;
@@ -183,12 +197,14 @@ class [[nodiscard]] Lease : public Attempt {
   // OUTCOME_REQUIRED: use Release. With an outbox the outcome is on the disk when the first try
   // begins; RecordAsync, too, writes it before it returns.
   RecordAnswer Record(const Outcome& outcome);
+  // The same, not blocking.
   void RecordAsync(const Outcome& outcome, Callback<RecordAnswer> callback);
   // Gives the lock back without a result. Answers where the key stands after it; if somebody else
   // has been granted it since, nothing was changed and the answer is how the key stands with them
   // (kHeld, or kCompleted with their result). Retried for AcquireOptions::record_timeout. Unless
   // unanswered, the lease is over.
   Answer<KeyStatus> Release(Effect effect);
+  // The same, not blocking.
   void ReleaseAsync(Effect effect, Callback<Answer<KeyStatus>> callback);
 
  private:

@@ -30,6 +30,7 @@ struct ClientOptions {
   // Pause before the first retry; doubles with every further one up to `backoff_max`. The pause
   // really taken is drawn between 0 and that, and is never shorter than what the service asks for.
   std::chrono::nanoseconds backoff_min = std::chrono::milliseconds(50);
+  // See `backoff_min`.
   std::chrono::nanoseconds backoff_max = std::chrono::seconds(2);
   // Where callbacks and asynchronous work run. Empty: on the library's own threads, which they must
   // not block; see async.h.
@@ -52,8 +53,7 @@ enum class OnLapse {
   // A plain mutex: nothing to remember.
   kForget,
   // As kForget until Attempt::MarkEffectStarted, as kInDoubt from then on. For work that prepares
-  // for
-  // long before it acts; forgetting to mark means acting twice.
+  // for long before it acts; forgetting to mark means acting twice.
   kForgetUnlessStarted,
 };
 
@@ -75,6 +75,7 @@ struct AcquireOptions {
   // How long to wait, at the end of the work, until the service has acknowledged or refused its
   // outcome. Delivering goes on in the background after that. Independent of the time-outs above.
   std::chrono::nanoseconds record_timeout = std::chrono::minutes(2);
+  // What a lapse leaves behind.
   OnLapse on_lapse = OnLapse::kInDoubt;
   // When the work was first asked for. With it, a key older than the service remembers is refused
   // KEY_EXPIRED and not taken for new. Give it wherever it is known.

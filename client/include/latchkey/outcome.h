@@ -29,8 +29,15 @@ struct ResultFields {
 // Exactly one of Succeeded, Rejected, NotExecuted and Unknown; made by the functions below.
 class Outcome {
  public:
-  enum class Kind { kSucceeded, kRejected, kNotExecuted, kUnknown };
+  // See the functions of these names.
+  enum class Kind {
+    kSucceeded,    // Succeeded
+    kRejected,     // Rejected
+    kNotExecuted,  // NotExecuted
+    kUnknown,      // Unknown
+  };
 
+  // By which of the functions it was made.
   Kind kind() const { return kind_; }
   // Succeeded and Rejected are final: they are recorded and replayed to every later caller.
   bool is_final() const { return kind_ == Kind::kSucceeded || kind_ == Kind::kRejected; }

@@ -14,10 +14,18 @@ namespace latchkey::inline client {
 
 // The recorded outcome of a key. Once recorded it never changes while it is kept.
 struct StoredResult {
-  enum class Outcome { kSucceeded, kRejected };
+  // How it ended.
+  enum class Outcome {
+    kSucceeded,  // The effect happened.
+    kRejected,   // It was refused for good, and did not happen.
+  };
+  // How it ended.
   Outcome outcome = Outcome::kSucceeded;
+  // See ResultFields.
   std::string code = {};
+  // See ResultFields.
   std::string provider_reference = {};
+  // See ResultFields.
   std::string content_type = {};
   // Empty where `body_omitted` or `body_expired` is set.
   std::string payload = {};
@@ -39,6 +47,7 @@ struct StoredResult {
 
 // The key is completed: nothing to do, nothing to release.
 struct Completed {
+  // The same for every caller.
   StoredResult result = {};
   // How much longer the payload is kept.
   std::chrono::nanoseconds body_expires_in = {};
@@ -60,6 +69,7 @@ struct Contention {
 
 // Where a key stands.
 struct KeyStatus {
+  // The states of a key.
   enum class State {
     // Nothing has begun, or everything that began was given back.
     kAbsent,
@@ -70,6 +80,7 @@ struct KeyStatus {
     // The result is recorded.
     kCompleted,
   };
+  // Look at this first.
   State state = State::kAbsent;
   // With kCompleted, and only then.
   std::optional<StoredResult> result = {};
@@ -83,19 +94,20 @@ struct KeyStatus {
 
 // What became of an outcome that was to be recorded.
 struct [[nodiscard]] RecordAnswer {
+  // Whether it is the key's result.
   enum class Status {
     // It is the key's result, durably, for good.
     kRecorded,
     // It is not the key's result: another claimant took over and its word counts
-    // (STALE_FENCING_TOKEN),
-    // or this token had already recorded something else (RESULT_CONFLICT). The service has noted
-    // what
-    // was reported; `stored` is the result that stands, once there is one.
+    // (STALE_FENCING_TOKEN), or this token had already recorded something else (RESULT_CONFLICT).
+    // The service has noted what was reported; `stored` is the result that stands, once there is
+    // one.
     kSuperseded,
     // The service did not confirm it: no answer in time, or refused for another reason; see
     // `error`. It may or may not be stored. Keep it, unless `delivering`, and try again.
     kUnrecorded,
   };
+  // Look at this first.
   Status status = Status::kUnrecorded;
   // With kUnrecorded: it goes on being delivered in the background until the service confirms or
   // refuses it, for as long as a handle of this connection lives (or in a later process, where
@@ -110,6 +122,7 @@ struct [[nodiscard]] RecordAnswer {
 // What came of RunOnce. Look at `status` first, and handle every value: only kSucceeded means that
 // the effect happened, and only kRejected and kNotExecuted mean that it did not.
 struct [[nodiscard]] RunResult {
+  // Whether the effect happened, as far as anybody knows.
   enum class Status {
     // The effect happened, and `result` is its record. `replayed` tells whether before this call.
     kSucceeded,
@@ -121,8 +134,7 @@ struct [[nodiscard]] RunResult {
     kNotExecuted,
     // The effect may have happened or not, and the key is in doubt. Never take this for a failure.
     // Calling RunOnce again with the same key is safe and recovers if that is possible; else find
-    // out
-    // what happened and settle it as an operator.
+    // out what happened and settle it as an operator.
     kInDoubt,
     // Somebody else is at it. This call ran nothing. Ask again after `contention->retry_after`.
     kContention,
@@ -131,14 +143,13 @@ struct [[nodiscard]] RunResult {
     // the only copy of what is known: keep it. Calling RunOnce again with the same key is safe.
     kUnrecorded,
     // The service refused (`error->reason`, such as FINGERPRINT_MISMATCH or KEY_EXPIRED). This call
-    // ran
-    // nothing, and calling again with the same arguments gets the same answer.
+    // ran nothing, and calling again with the same arguments gets the same answer.
     kRefused,
     // The service could not be asked. This call ran nothing. Calling RunOnce again with the same
-    // key is
-    // safe.
+    // key is safe.
     kUnavailable,
   };
+  // Look at this first.
   Status status = Status::kUnavailable;
 
   // With kSucceeded and kRejected, and only then: the key's record, the same for every caller.
@@ -166,6 +177,7 @@ struct [[nodiscard]] RunResult {
 
 // The name of a status, such as "IN_DOUBT", for logs.
 const char* ToString(RunResult::Status status);
+// The name of a state, such as "HELD".
 const char* ToString(KeyStatus::State state);
 
 }  // namespace latchkey::inline client
