@@ -21,8 +21,23 @@ namespace {
 // payload limit is left out, but it has to arrive first.
 constexpr int kReceiveBytesMax = 16 * 1024 * 1024;
 
+// A peer that answers no ping for so long is frozen or its machine gone, and its connection is
+// closed: its waits end, and what it will never read takes no more of the reply budget.
+constexpr int kPingEveryMs = 20'000;
+constexpr int kPingAnswerMs = 10'000;
+// How often clients may ping, of their own accord.
+constexpr int kClientPingEveryMs = 5'000;
+
 constexpr const char* kServiceNames[] = {"latchkey.v1.CoordinationService",
                                          "latchkey.v1.AdminService"};
+
+void KeepAlive(grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPingEveryMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingAnswerMs);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no bound
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kClientPingEveryMs);
+}
 
 void SetHealth(grpc::Server& server, bool serving) {
   auto* health = server.GetHealthCheckService();
@@ -117,6 +132,7 @@ absl::Status Server::StartGrpc() {
   builder.AddChannelArgument(
       GRPC_ARG_MAX_CONCURRENT_STREAMS,
       static_cast<int>(options_.limits.waiters_total + options_.limits.queued_calls));
+  KeepAlive(builder);
   builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(&services_->coordination);
   builder.RegisterService(&services_->admin);
