@@ -1,0 +1,118 @@
+#include "latchkey/recovery.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include "base/mutex.h"
+
+namespace latchkey::inline client {
+namespace {
+
+using std::chrono::nanoseconds;
+
+// How often a wait looks at the clock of its attempt, which a test may set forward.
+constexpr std::chrono::milliseconds kLook(100);
+
+Outcome TooLittleLease() { return NotExecuted("too little of the lease is left for a request"); }
+
+bool SameReport(const LateOutcome& a, const LateOutcome& b) {
+  return a.outcome == b.outcome && a.code == b.code && a.provider_reference == b.provider_reference;
+}
+
+// Which of an earlier attempt's words count before anything is done.
+Work EvidenceFirst(Work work) {
+  return [work = std::move(work)](Attempt& attempt) {
+    if (auto proven = OutcomeFromLateOutcomes(attempt)) return *std::move(proven);
+    return work(attempt);
+  };
+}
+
+// Wakes whoever waits for a doubt to grow old.
+struct Alarm {
+  Mutex mutex;
+  Condition changed;
+  bool rung GUARDED_BY(mutex) = false;
+
+  void Ring() {
+    MutexLock lock(mutex);
+    rung = true;
+    changed.NotifyAll();
+  }
+  bool WaitFor(nanoseconds time) {
+    MutexLock lock(mutex);
+    if (!rung) changed.WaitFor(mutex, time);
+    return rung;
+  }
+};
+
+// Returns when the doubt is older than `quarantine`; false where that cannot be waited for.
+bool WaitOut(Attempt& attempt, nanoseconds quarantine) {
+  const auto alarm = std::make_shared<Alarm>();
+  attempt.OnLost([alarm](const std::string&) { alarm->Ring(); });
+  const std::stop_callback stop(attempt.stop_token(), [alarm] { alarm->Ring(); });
+  while (attempt.doubt_age() <= quarantine) {
+    const nanoseconds left = quarantine - attempt.doubt_age() + nanoseconds(1);
+    if (alarm->WaitFor(std::min<nanoseconds>(left, kLook))) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Work SendWithin(nanoseconds timeout, Work send) {
+  return [timeout, send = std::move(send)](Attempt& attempt) {
+    return attempt.remaining() < timeout ? TooLittleLease() : send(attempt);
+  };
+}
+
+Work ResendSameKey(nanoseconds timeout, Work send, Work afterwards) {
+  if (!afterwards) afterwards = LeaveInDoubt();
+  return EvidenceFirst([timeout, send = SendWithin(timeout, std::move(send)),
+                        afterwards = std::move(afterwards)](Attempt& attempt) {
+    return attempt.downstream_key_remaining() > timeout ? send(attempt) : afterwards(attempt);
+  });
+}
+
+Work AskProvider(nanoseconds quarantine, Ask ask) {
+  return EvidenceFirst([quarantine, ask = std::move(ask)](Attempt& attempt) {
+    // Before it is asked: what it answers may be as old as that.
+    const bool counts = attempt.doubt_age() > quarantine;
+    std::optional<Outcome> told = ask(attempt);
+    if (!told && !counts) {
+      if (!WaitOut(attempt, quarantine)) {
+        return Unknown("the provider knows nothing yet, and the quarantine is not over");
+      }
+      told = ask(attempt);
+    }
+    return told ? *std::move(told) : NotExecuted("the provider knows of no request").AfterAsking();
+  });
+}
+
+Work LeaveInDoubt() {
+  return EvidenceFirst([](Attempt&) {
+    return Unknown("nobody can be asked what became of an earlier attempt; settle it by hand");
+  });
+}
+
+std::optional<Outcome> OutcomeFromLateOutcomes(const Attempt& attempt) {
+  const auto& reports = attempt.late_outcomes();
+  if (reports.empty()) return std::nullopt;
+  const LateOutcome& first = reports.front();
+  if (!std::all_of(reports.begin(), reports.end(),
+                   [&](const LateOutcome& report) { return SameReport(first, report); })) {
+    return Unknown("earlier attempts contradict each other; see the record's late outcomes");
+  }
+  ResultFields fields{.code = first.code, .provider_reference = first.provider_reference};
+  if (first.outcome == StoredResult::Outcome::kSucceeded) return Succeeded(std::move(fields));
+  std::set<std::uint64_t> who;
+  for (const LateOutcome& report : reports) who.insert(report.fencing_token);
+  if (who.size() + 1 < attempt.attempt_number()) return std::nullopt;
+  return Rejected(std::move(fields));
+}
+
+}  // namespace latchkey::inline client
