@@ -70,6 +70,13 @@ Evidence InDoubt() {
   return evidence;
 }
 
+TEST(WriteReport, KeepsColumnsApartWhereATokenIsLong) {
+  Evidence evidence = InDoubt();
+  evidence.records[0].set_fencing_token(18'446'744'073'709'551'615u);
+  EXPECT_THAT(Report(evidence, Tally(evidence.rows, 1)),
+              HasSubstr(" 18446744073709551615 reference "));
+}
+
 TEST(WriteReport, TellsHowToSettleADoubt) {
   Evidence evidence = InDoubt();
   EXPECT_THAT(Report(evidence, Tally(evidence.rows, 1)), HasSubstr("--keep=DIRECTORY"));
@@ -110,17 +117,17 @@ TEST(WriteReport, QuotesForTheShell) {
 
 TEST(WriteReport, TellsWhatWasKilled) {
   Evidence evidence{.rows = {{"1", "ann", 1000, "EUR"}}};
-  EXPECT_THAT(Report(evidence, Tally(evidence.rows, 1)), Not(HasSubstr("killed")));
+  EXPECT_THAT(Report(evidence, Tally(evidence.rows, 1)), Not(HasSubstr("killed and lost")));
   evidence.havoc = Havoc{.wanted = {.worst_moments = 2, .any_moments = 2, .servers = 3},
                          .worst_moments = {{"1", "pay_1"}},
                          .any_moments = 2,
                          .servers = 3,
                          .lost_replies = 4};
   const std::string report = Report(evidence, Tally(evidence.rows, 1));
-  EXPECT_THAT(report, ContainsRegex("killed after the charge +1 "));
-  EXPECT_THAT(report, ContainsRegex("killed at any moment +2 "));
-  EXPECT_THAT(report, ContainsRegex("latchkeyd killed +3 "));
-  EXPECT_THAT(report, ContainsRegex("replies lost +4 "));
+  EXPECT_THAT(report, ContainsRegex("workers, charged +1 "));
+  EXPECT_THAT(report, ContainsRegex("workers, anywhere +2 "));
+  EXPECT_THAT(report, ContainsRegex("latchkeyd +3 "));
+  EXPECT_THAT(report, ContainsRegex("replies +4 "));
   EXPECT_THAT(report, HasSubstr("between charge and record: 1, at least 2 wanted"));
 }
 

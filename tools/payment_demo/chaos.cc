@@ -17,7 +17,7 @@ using Mood = ProgressDisplay::Mood;
 
 std::string SecondsSince(std::chrono::steady_clock::time_point begin) {
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  return absl::StrFormat("%.1f s", passed.count());
+  return absl::StrFormat("%.*f s", passed.count() < 1 ? 2 : 1, passed.count());
 }
 
 // What the provider has charged for an order by now.
@@ -113,7 +113,7 @@ absl::Status Chaos::TellRecovery(std::size_t worker, const Order& order) {
   if (!charges.ok()) return charges.status();
   display_->Tell(Mood::kGood, WorkerName(worker), "recovered",
                  absl::StrCat("order ", order.id, " after ", SecondsSince(found->second),
-                              "; charges in the ledger: ", charges->size()));
+                              "; ledger rows: ", charges->size()));
   cut_off_.erase(found);
   return absl::OkStatus();
 }
@@ -127,9 +127,10 @@ absl::Status Chaos::KillAtWorstMoment(std::size_t worker, const Order& order) {
   processes_->KillWorker(worker);
   havoc_.worst_moments.push_back({order.id, reference});
   cut_off_[order.id] = Clock::now();
-  display_->Tell(Mood::kBad, WorkerName(worker), "killed",
-                 absl::StrCat("between charge and record: order ", order.id, ", ",
-                              FormatAmount(order.amount_minor, order.currency), ", ", reference));
+  display_->Tell(
+      Mood::kBad, WorkerName(worker), "killed",
+      absl::StrCat("order ", order.id, ": ", FormatAmount(order.amount_minor, order.currency),
+                   " charged, not recorded"));
   return absl::OkStatus();
 }
 

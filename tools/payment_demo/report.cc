@@ -99,12 +99,12 @@ void WriteCalls(const Tally& tally, std::ostream& out) {
 }
 
 void WriteHavoc(const Havoc& havoc, std::ostream& out) {
-  out << "\nWhat was done to them:\n";
-  WriteRow(out, "killed after the charge", havoc.worst_moments.size(),
-           "workers, before they could record it");
-  WriteRow(out, "killed at any moment", havoc.any_moments, "workers");
-  WriteRow(out, "latchkeyd killed", havoc.servers, "and started again on its store");
-  WriteRow(out, "replies lost", havoc.lost_replies, "by the provider, after it had done its work");
+  out << "\nWhat was killed and lost meanwhile:\n";
+  WriteRow(out, "workers, charged", havoc.worst_moments.size(),
+           "killed before they could record it");
+  WriteRow(out, "workers, anywhere", havoc.any_moments, "killed at any moment");
+  WriteRow(out, "latchkeyd", havoc.servers, "killed, and started again on its store");
+  WriteRow(out, "replies", havoc.lost_replies, "lost by the provider, after it had done its work");
 }
 
 // What is known of the effect of a key in doubt: the reference of a charge, or nothing.
@@ -161,8 +161,8 @@ void WriteDoubts(const Evidence& evidence, std::ostream& out) {
          "provider, and settles the key with AdminService.ResolveOutcome.\n";
   const auto write = [&](std::string_view key, std::string_view token, std::string_view reference,
                          std::string_view found) {
-    out << "  " << std::left << std::setw(16) << key << std::setw(8) << token << std::setw(40)
-        << reference << found << "\n";
+    out << "  " << std::left << std::setw(15) << key << " " << std::setw(11) << token << " "
+        << std::setw(38) << reference << " " << found << "\n";
   };
   write("key", "token", "reference sent to the provider", "in its ledger");
   for (const Record& record : evidence.records) {
@@ -192,10 +192,10 @@ void WriteChecks(const Verdict& verdict, std::ostream& out) {
 
 void WriteReport(const Evidence& evidence, const Verdict& verdict, const Tally& tally,
                  std::ostream& out) {
+  if (evidence.havoc) WriteHavoc(*evidence.havoc, out);
   WriteCalls(tally, out);
   WriteOrders(evidence, verdict, out);
   WriteMoney(evidence, out);
-  if (evidence.havoc) WriteHavoc(*evidence.havoc, out);
   if (verdict.in_doubt > 0) WriteDoubts(evidence, out);
   WriteChecks(verdict, out);
   out << "\norders=" << verdict.orders << " charges=" << verdict.charges
