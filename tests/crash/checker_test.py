@@ -103,6 +103,14 @@ def l9_granted_to_a_caller_long_gone(story, broken):
     story.dump = [record("IN_DOUBT", 2, "b")]
 
 
+def l9_recovered_from_a_caller_long_gone(story, broken):
+    story.grant(0, 1, "a", 1, on_lapse="FORGET")
+    story.renew(900, 901, 1, lease=3000)
+    story.acquire(10, 500 if broken else 3500, "b", status=GONE, wait=5000)
+    story.grant(5000, 5001, "c", 3, mode="RECOVER", number=2, previous_holder_id="b")
+    story.dump = [record("IN_DOUBT", 3, "c")]
+
+
 def l10_still_held(story, broken):
     story.grant(0, 1, "a", 1)
     story.dump = [record("HELD" if broken else "IN_DOUBT")]
@@ -247,7 +255,8 @@ def d1_acknowledged_checkpoint_is_lost(story, broken):
     story.renew(10, 11, 1, lease=100, checkpoint="MQ==")
     story.renew(20, 21, 1, lease=100, checkpoint="Mg==")
     story.kill(25)
-    story.grant(900, 901, "b", 2, mode="RECOVER", number=2, checkpoint="MQ==" if broken else "Mg==")
+    story.grant(900, 901, "b", 2, mode="RECOVER", number=2, previous_holder_id="a",
+                checkpoint="MQ==" if broken else "Mg==")
     story.dump = [record("IN_DOUBT", 2)]
 
 
@@ -346,6 +355,16 @@ class NoFalseAlarmTest(unittest.TestCase):
         story.contention(100, 3101, "c", "b", wait=3000, elapsed=3000)
         story.release(2500, 2501, 1, "ABSENT")
         story.grant(1999, 2502, "b", 2, wait=5000, elapsed=502, on_lapse="FORGET")
+        self.check(story)
+
+    def test_grant_that_nobody_heard_of_begins_a_run_without_checkpoint(self):
+        story = Story()
+        story.grant(0, 1, "a", 1)
+        story.renew(10, 11, 1, checkpoint="MQ==")
+        story.release(20, 21, 1, "ABSENT")
+        story.acquire(30, None, "b", lease=100)
+        story.grant(500, 501, "c", 3, mode="RECOVER", number=2, previous_holder_id="b")
+        story.dump = [record("IN_DOUBT", 3, "c")]
         self.check(story)
 
     def test_forced_release_ends_a_lease_early(self):

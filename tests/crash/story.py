@@ -72,11 +72,13 @@ class Story:
         self.call("AcquireLock", sent, end, {**request, **more}, reply, **ending)
 
     def grant(self, sent, end, attempt, token, mode="EXECUTE", number=1, lease=1000, remaining=None,
-              replayed=False, checkpoint=None, **more):
+              replayed=False, checkpoint=None, previous_holder_id=None, **more):
         shown = {"fencing_token": str(token), "mode": mode, "attempt_number": number,
                  "lease_remaining": seconds(lease if remaining is None else remaining)}
         if replayed:
             shown["replayed"] = True
+        if previous_holder_id is not None:
+            shown["previous_holder_id"] = previous_holder_id
         if checkpoint is not None:
             shown["checkpoint"] = checkpoint
         self.acquire(sent, end, attempt, {"grant": shown}, lease=lease, **more)

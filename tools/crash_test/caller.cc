@@ -65,8 +65,10 @@ void Caller::Run() {
       UseOldToken();
     } else if (choice < 95) {
       Administrate();
-    } else if (choice < 98) {
+    } else if (choice < 97) {
       WorkOnIssuedKey();
+    } else if (choice < 99) {
+      Abandon();
     } else {
       WorkTooLate();
     }
@@ -187,7 +189,7 @@ void Caller::Renew(const Claim& claim, std::int64_t lease_ms) {
   auto request = About<v1::RenewLeaseRequest>(claim);
   request.set_fencing_token(claim.fencing_token);
   const std::uint64_t kind = Draw(5);
-  if (kind == 1) Set(Between(100, 2 * lease_ms), request.mutable_lease_duration());
+  if (kind == 1) Set(Between(100, 4 * lease_ms), request.mutable_lease_duration());
   if (kind == 2) request.set_effect_started(true);
   if (kind >= 3) request.set_checkpoint("checkpoint " + NextId());
   Repeat(request, 2);
@@ -255,6 +257,13 @@ bool Caller::Repeat(const Request& request, int times) {
 void Caller::WorkOnIssuedKey() {
   const auto issued = service_.Call(v1::IssueKeyRequest(), kPatience);
   if (issued.ok()) Work({"", issued.response.key(), "work-of-" + issued.response.key(), false});
+}
+
+// Asks to wait for long, goes away soon, and is not heard of again.
+void Caller::Abandon() {
+  auto request = MakeAcquire(PickKey());
+  Set(Between(5000, 10'000), request.mutable_wait_timeout());
+  (void)service_.Call(request, Milliseconds(Between(50, 300)));
 }
 
 void Caller::WorkTooLate() {

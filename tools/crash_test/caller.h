@@ -67,6 +67,7 @@ class Caller {
   // What a caller does; each is one round.
   void Work(const Key& key);
   void WorkOnIssuedKey();
+  void Abandon();
   void WorkTooLate();
   void Check();
   void UseOldToken();

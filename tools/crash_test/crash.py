@@ -168,7 +168,7 @@ class Run:
         self.start_server()
         self.serve()
         self.log.write(event="faults_end")
-        pause(1.5)
+        pause(5)  # long waits end, and who left them would show
         for client in self.clients:
             if client.stop() != 0:
                 raise Failure(f"the client {client.name} did not end as asked; see its log")

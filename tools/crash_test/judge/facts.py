@@ -106,6 +106,7 @@ class Key:
         self.calls = []
         self.by_number = {}
         self.by_token = collections.defaultdict(list)  # calls, by the token that they carry
+        self.open_holders = set()  # of calls that may have been granted a token that is not known
         self.tokens = []  # in order
         self.sights = []  # by `lo`
 
@@ -245,7 +246,9 @@ def gather(history):
             if call.rpc == "AcquireLock" and "grant" in call.reply:
                 grant = call.reply["grant"]
                 key.token(int(grant["fencing_token"])).add_grant(call, grant)
-        elif call.refused:
+        elif call.rpc == "AcquireLock" and not call.refused:
+            key.open_holders.add(call.request.get("holder_id"))
+        if call.refused:
             key.sights.extend(_of_refusal(call))
     _add_listed(history, keys)
     _add_dumped(history, keys)

@@ -147,13 +147,19 @@ def _check_completed(key, report):
 
 
 def _run_of(key, token):
-    """All tokens of the run up to this one; None if one may be unknown."""
+    """All tokens of the run up to this one; None if one may be unknown.
+
+    A grant that nobody was told of may have begun another run in between; the next one names its holder.
+    """
     number = token.fresh.reply["grant"]["attempt_number"]
     place = key.tokens.index(token)
     run = key.tokens[max(0, place + 1 - number):place + 1]
     known = len(run) == number and run[0].mode == "EXECUTE" and all(
         t.fresh is not None and t.fresh.reply["grant"]["attempt_number"] == i for i, t in enumerate(run, 1))
-    return run if known else None
+    linked = known and all(
+        after.fresh.reply["grant"].get("previous_holder_id") == before.holder and
+        before.holder not in key.open_holders for before, after in zip(run, run[1:]))
+    return run if linked else None
 
 
 def _check_checkpoints(key, report):

@@ -8,7 +8,7 @@ from judge.history import GIVEN_UP, nanos
 # A call that arrived is queued within this time, and its end is known to the server, however busy the
 # machine is.
 _QUEUED = 500_000_000
-_KNOWN_GONE = 2_000_000_000
+_KNOWN_GONE = 1_500_000_000
 
 
 def check(key, report):
@@ -65,21 +65,29 @@ def served_in_order(key):
     return pairs
 
 
+def _granted(key):
+    """Who surely was granted the key, before when, and the call that shows it."""
+    for sight in key.sights:
+        if sight.state == HELD and sight.told in ("record", "read"):
+            yield sight.holder, sight.lo, sight.call
+    for token in key.tokens:
+        if token.fresh is not None:
+            yield token.fresh.reply["grant"].get("previous_holder_id"), token.begun[0], token.fresh
+
+
 def _check_gone(key, report):
     calls_of = {}
     for call in key.calls:
         if call.rpc == "AcquireLock":
             calls_of.setdefault(call.request.get("holder_id"), []).append(call)
-    for sight in key.sights:
-        calls = calls_of.get(sight.holder, ())
-        if sight.state != HELD or not calls or sight.told not in ("record", "read"):
-            continue
-        if any(call.end is None or call.status not in GIVEN_UP for call in calls):
+    for holder, before, shown in _granted(key):
+        calls = calls_of.get(holder, ())
+        if not calls or any(call.end is None or call.status not in GIVEN_UP for call in calls):
             continue
         gone = max(call.end for call in calls) + _KNOWN_GONE
         for token in key.tokens:
             begun, ended = token.live
-            if token.holder != sight.holder and begun < ended and gone < ended <= sight.lo:
-                report.add("L9", key, f"{sight.holder} was granted the key after {token.number}, when its "
-                           "caller was long gone", *calls, token.grants[0], sight.call)
+            if token.holder != holder and begun < ended and gone < ended <= before:
+                report.add("L9", key, f"{holder} was granted the key after {token.number}, when its caller "
+                           "was long gone", *calls, token.grants[0], shown)
                 return
