@@ -15,3 +15,10 @@ pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 if(LATCHKEY_BUILD_TESTS)
   find_package(GTest CONFIG REQUIRED)
 endif()
+
+# The allocator of programs that serve; a sanitizer brings its own.
+add_library(latchkey_allocator INTERFACE)
+if(NOT LATCHKEY_SANITIZER)
+  find_package(mimalloc CONFIG REQUIRED)
+  target_link_libraries(latchkey_allocator INTERFACE mimalloc)
+endif()
