@@ -29,7 +29,7 @@ Request About(const Claim& claim) {
 
 template <class Request>
 Request ByOperator(const Claim& claim) {
-  Request request = About<Request>(claim);
+  auto request = About<Request>(claim);
   request.set_expected_fencing_token(claim.fencing_token);
   request.set_actor("crash-test");
   request.set_reason("to see what happens");

@@ -55,8 +55,8 @@ History::~History() { ::close(file_); }
 
 std::string History::Begin(const char* call, const google::protobuf::Message& request) {
   const std::string id = client_ + "." + std::to_string(++calls_);
-  Write(LineBegin(MonotonicNanos(), id) + ",\"call\":\"" + call +
-        "\",\"request\":" + ToJson(request) + "}\n");
+  Write(LineBegin(MonotonicNanos(), id) + R"(,"call":")" + call + R"(","request":)" +
+        ToJson(request) + "}\n");
   return id;
 }
 
