@@ -27,6 +27,9 @@ function(latchkey_shared_library target)
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
     LINKER_LANGUAGE CXX
     INSTALL_RPATH $ORIGIN)
+  if(NOT LATCHKEY_SANITIZER)  # whose names come with the program
+    target_link_options(${target} PRIVATE -Wl,--no-undefined)
+  endif()
   set(map ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_NAME}.map)
   if(EXISTS ${map})
     target_link_options(${target} PRIVATE -Wl,--version-script=${map})

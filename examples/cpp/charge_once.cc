@@ -28,7 +28,7 @@ std::string FingerprintOf(const Order& order) {
   return digest;
 }
 
-// [readme]
+// [shown]
 bool ChargeOnce(latchkey::Client& client, const Provider& provider, const Order& order) {
   const latchkey::RunResult run = client.RunOnce(
       "order:" + order.id,
@@ -61,7 +61,7 @@ bool ChargeOnce(latchkey::Client& client, const Provider& provider, const Order&
   std::printf("%s %s\n", ToString(run.status), run.error ? run.error->reason.c_str() : "");
   return false;
 }
-// [/readme]
+// [/shown]
 
 }  // namespace
 

@@ -29,7 +29,7 @@ def fingerprint_of(order, amount):
     return hmac.new(b"a secret of this service", f"{order}\0{amount}".encode(), hashlib.sha256).digest()
 
 
-# [readme]
+# [shown]
 class Later(Exception):
     """Not settled yet: run charge_once again, with the same order."""
 
@@ -103,7 +103,7 @@ def charge_once(service, provider, order, amount):
         **ours, outcome=Result.SUCCEEDED if charge.id else Result.REJECTED,
         code=charge.code, provider_reference=charge.id,
     ), timeout=5, give_up_after=120).result
-# [/readme]
+# [/shown]
 
 
 def main(address, order, amount, ledger, *options):

@@ -1,9 +1,10 @@
 // The asynchronous form of every call: `SomethingAsync(arguments..., callback)`, or the same as a
 // future:
 //
-//   client.CheckResultAsync("order:123", {}, [](latchkey::Answer<latchkey::KeyStatus> status)
-//   {...}); auto status = latchkey::AsFuture(client, &latchkey::Client::CheckResultAsync,
-//   "order:123",
+//   client.CheckResultAsync("order:123", {}, [](latchkey::Answer<latchkey::KeyStatus> status) {
+//     if (status.ok()) std::puts(ToString(status->state));
+//   });
+//   auto status = latchkey::AsFuture(client, &latchkey::Client::CheckResultAsync, "order:123",
 //                                    latchkey::CheckOptions{});
 //
 // Each blocking call waits for its asynchronous form; there is nothing that only one of them does.

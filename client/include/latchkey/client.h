@@ -6,10 +6,10 @@
 //       [&](latchkey::Attempt& attempt) {
 //         Charge charge = provider.Charge(order, attempt.downstream_idempotency_key());
 //         if (charge.accepted) return latchkey::Succeeded({.provider_reference = charge.id});
-//         if (charge.declined) return latchkey::Rejected({.code = charge.decline_code});
-//         return latchkey::Unknown(charge.error);
+//         if (charge.declined) return latchkey::Rejected({.code = charge.code});
+//         return latchkey::Unknown("no answer from the provider");
 //       });
-//   switch (run.status) { ... }  // see RunResult::Status
+//   switch (run.status) { /* see RunResult::Status */ }
 #pragma once
 
 #include <cstddef>

@@ -1,12 +1,14 @@
 // What to do after an attempt whose outcome is not known, for the three kinds of providers there
 // are. Each helper makes a function for RunOnce; docs/recovery.md has the arithmetic.
 //
-//   client.RunOnce(key, options, latchkey::SendWithin(10s, charge),
-//                  latchkey::ResendSameKey(10s, charge));          // it deduplicates by key
-//   client.RunOnce(key, options, latchkey::SendWithin(10s, charge),
-//                  latchkey::AskProvider(2min, find));             // it can be asked
-//   client.RunOnce(key, options, latchkey::SendWithin(10s, charge),
-//                  latchkey::LeaveInDoubt());                      // neither
+//   latchkey::RunResult run;
+//   const latchkey::Work send = latchkey::SendWithin(10s, charge);
+//   // It deduplicates by key:
+//   run = client.RunOnce(key, options, send, latchkey::ResendSameKey(10s, charge));
+//   // It can be asked:
+//   run = client.RunOnce(key, options, send, latchkey::AskProvider(2min, find));
+//   // Neither:
+//   run = client.RunOnce(key, options, send, latchkey::LeaveInDoubt());
 //
 // `charge` sends one request, with Attempt::downstream_idempotency_key(), and waits for the answer
 // for no longer than it said it would: Succeeded, Rejected, Unknown where no answer came, and

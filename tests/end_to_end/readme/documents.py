@@ -10,6 +10,7 @@ from typing import NamedTuple
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 README = ROOT / "README.md"
 RUNNING = ROOT / "docs" / "running.md"
+RECOVERY = ROOT / "docs" / "recovery.md"
 
 
 class Block(NamedTuple):
@@ -68,9 +69,9 @@ def table(path, heading):
 
 
 def region(path):
-    """What lies between the lines `[readme]` and `[/readme]`."""
+    """What lies between the lines `[shown]` and `[/shown]`."""
     text = path.read_text()
-    marked = re.search(r"^\W+\[readme\]\n(.*?)^\W+\[/readme\]$", text, re.DOTALL | re.MULTILINE)
+    marked = re.search(r"^\W+\[shown\]\n(.*?)^\W+\[/shown\]$", text, re.DOTALL | re.MULTILINE)
     return marked.group(1).strip()
 
 

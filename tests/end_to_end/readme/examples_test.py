@@ -3,6 +3,7 @@ also when answers are lost, its own or the provider's.
 """
 
 import json
+import pathlib
 import subprocess
 import unittest
 import uuid
@@ -131,6 +132,29 @@ class PythonTest(ExamplesTest, unittest.TestCase):
         answer = shown[shown.index(lines) + 1].text
         code, output, errors = programs.shell(lines.text, self.address, cwd=self.directory)
         self.assertEqual((code, output.strip(), errors), (0, answer, ""))
+
+
+class RecoveryTest(unittest.TestCase):
+    """A program for each kind of provider: docs/recovery.md shows how it pays, and what it then says."""
+
+    def check(self, name):
+        shown = documents.blocks(documents.RECOVERY)
+        code = documents.region(documents.ROOT / f"examples/cpp/{name}.cc")
+        found = [place for place, block in enumerate(shown) if (block.language, block.text) == ("cpp", code)]
+        self.assertEqual(len(found), 1, f"{documents.RECOVERY} does not show {name}.cc as it is")
+        program = pathlib.Path(programs.environment("LATCHKEY_EXAMPLES")) / name
+        done = subprocess.run([program], capture_output=True, text=True, timeout=120)
+        self.assertEqual((done.returncode, done.stdout.strip(), done.stderr),
+                         (0, shown[found[0] + 1].text, ""))
+
+    def test_a_provider_that_deduplicates(self):
+        self.check("recover_by_resending")
+
+    def test_a_provider_that_can_be_asked(self):
+        self.check("recover_by_asking")
+
+    def test_a_provider_that_does_neither(self):
+        self.check("leave_in_doubt")
 
 
 class DownstreamKeyTest(unittest.TestCase):

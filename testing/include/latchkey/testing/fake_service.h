@@ -4,7 +4,7 @@
 //   latchkey::testing::FakeService service;
 //   service.WillAnswer("order:1", latchkey::testing::Recover{.checkpoint = "sent"});
 //   PayOrder(service.Connect(), "1");  // the code under test
-//   EXPECT_EQ(service.recorded("order:1").at(0).fields().provider_reference, "ch_1");
+//   assert(service.recorded("order:1").at(0).fields().provider_reference == "ch_1");
 //
 // It knows no rules. Whether two callers exclude each other, or what a lapse leads to, is for a
 // real server to say: see InProcessServer.
