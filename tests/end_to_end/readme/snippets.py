@@ -57,7 +57,8 @@ def program():
             functions.append(f"struct Snippet{number} : Snippet {{\n  void Run() {body}\n}};")
             calls.append(f"Snippet{number}().Run();")
     assert len(functions) >= _AT_LEAST, f"only {len(functions)} snippets were found"
-    return "\n".join([*sorted(includes), '#include "snippets.h"', *functions, "int main() {", *calls, "}", ""])
+    main = ["int main() {", *calls, "}", ""]
+    return "\n".join([*sorted(includes), '#include "snippets.h"', *functions, *main])
 
 
 if __name__ == "__main__":
