@@ -37,6 +37,7 @@ void RunCallers(const Options& options, Service& service, const sigset_t& signal
   std::atomic<bool> stop = false;
   Claims claims;
   std::vector<std::thread> threads;
+  threads.reserve(static_cast<std::size_t>(options.callers));
   for (int number = 0; number < options.callers; ++number) {
     threads.emplace_back([&, number] {
       Caller caller(service, claims, options.name + "-" + std::to_string(number),
