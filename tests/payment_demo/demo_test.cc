@@ -161,6 +161,11 @@ TEST_F(PaymentDemo, TellsHowToSettleWhatTheKillingLeftInDoubt) {
   EXPECT_EQ(in_doubt(), run.counts["in_doubt"] - 1) << arguments << settled.output;
 }
 
+TEST_F(PaymentDemo, KeepsNothingWhereThereIsSomething) {
+  EXPECT_EQ(Run({"--keep=" + InDirectory("")}).exit_code, 1);
+  EXPECT_EQ(Run({"--keep=" + InDirectory("no/such/parent")}).exit_code, 1);
+}
+
 TEST_F(PaymentDemo, RefusesBadFlags) {
   EXPECT_EQ(Run({"--workers=0"}).exit_code, 2);
   EXPECT_EQ(Run({"--provider=free"}).exit_code, 2);
