@@ -109,7 +109,7 @@ T Core::Await(Start start) const {
     state->ready.Set();
   };
   start(Once<T>(set, [] { return Failed<T>(Closed()); }));
-  connection_->runtime()->Wait(state->ready);
+  connection_->runtime()->Wait(state->ready, {});
   return std::move(*state->value);
 }
 

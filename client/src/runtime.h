@@ -59,7 +59,7 @@ class Runtime {
   virtual void Cancel(TimerId id) = 0;
 
   // Blocks the caller until the event is set or, where given, until `until`.
-  virtual void Wait(Event& event, std::optional<BootClock::time_point> until = {}) = 0;
+  virtual void Wait(Event& event, std::optional<BootClock::time_point> until) = 0;
 
   // Drops all tasks, and returns when none is running, unless called from one. Repeatable.
   virtual void Stop() = 0;
