@@ -53,7 +53,7 @@ bool ChargeOnce(latchkey::Client& client, const Provider& provider, const Order&
     case Status::kContention:   // somebody else is at it: ask again after contention->retry_after
     case Status::kNotExecuted:  // the work said so: nothing happened, the key is free
     case Status::kInDoubt:      // it may have happened: call again, RunOnce recovers
-    case Status::kUnrecorded:   // it ended as run.own says, unconfirmed: keep that, and call again
+    case Status::kUnrecorded:   // it ended as run.own says: unless run.delivering, keep that
     case Status::kUnavailable:  // the service could not be asked, so nothing was done
     case Status::kRefused:      // see run.error->reason, such as FINGERPRINT_MISMATCH
       break;
