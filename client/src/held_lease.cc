@@ -24,6 +24,12 @@ bool EndsLease(const Error& error) {
                      [&](const char* reason) { return error.reason == reason; });
 }
 
+// The service has heard the outcome, and goes by another one.
+bool IsSuperseded(const Error& error) {
+  return error.kind == Error::Kind::kRefused &&
+         (error.reason == "STALE_FENCING_TOKEN" || error.reason == "RESULT_CONFLICT");
+}
+
 std::string Describe(const Error& error) {
   if (error.reason.empty()) return "RENEWAL_FAILED: " + error.message;
   return error.reason + ": " + error.message;
@@ -146,37 +152,28 @@ void HeldLease::Record(const Outcome& outcome, Callback<RecordAnswer> callback) 
                         .reason = "OUTCOME_REQUIRED",
                         .message = "only Succeeded and Rejected can be recorded; use Release"}});
   }
+  BeginEnding();
   const auto self = shared_from_this();
   deliveries_->Deliver(
       {name_, grant_.fencing_token, Now() + options_.record_timeout, outcome},
       [self, callback = std::move(callback)](Deliveries::Progress progress) {
         self->OnDelivered(std::move(progress), callback);
       },
-      [self](const Answer<StoredResult>& answer) {
-        self->End(answer.ok() ? "RECORDED" : answer.error().reason);
-      });
+      [self](const Answer<StoredResult>& answer) { self->Conclude(answer); });
 }
 
 void HeldLease::OnDelivered(Deliveries::Progress progress, const Callback<RecordAnswer>& callback) {
+  if (!progress.goes_on) Conclude(progress.answer);
   if (progress.answer.ok()) {
-    End("RECORDED");
     return callback(
         {.status = RecordAnswer::Status::kRecorded, .stored = std::move(progress.answer.value())});
   }
   const Error& error = progress.answer.error();
-  const bool superseded =
-      error.kind == Error::Kind::kRefused &&
-      (error.reason == "STALE_FENCING_TOKEN" || error.reason == "RESULT_CONFLICT");
-  if (!superseded) {
-    {
-      MutexLock lock(mutex_);
-      delivering_ = progress.goes_on;
-    }
+  if (!IsSuperseded(error)) {
     return callback({.status = RecordAnswer::Status::kUnrecorded,
                      .delivering = progress.goes_on,
                      .error = error});
   }
-  End(error.reason);
   Check(options_.wait_timeout, [error, callback](const Answer<KeyStatus>& status) {
     RecordAnswer result{.status = RecordAnswer::Status::kSuperseded, .error = error};
     if (status.ok()) result.stored = status->result;
@@ -184,7 +181,15 @@ void HeldLease::OnDelivered(Deliveries::Progress progress, const Callback<Record
   });
 }
 
+void HeldLease::Conclude(const Answer<StoredResult>& answer) {
+  if (answer.ok()) return End("RECORDED");
+  const Error& error = answer.error();
+  if (IsSuperseded(error) || EndsLease(error)) return End(error.reason);
+  GiveUpEnding();
+}
+
 void HeldLease::Release(Effect effect, Callback<Answer<KeyStatus>> callback) {
+  BeginEnding();
   connection_->Release(
       {name_, grant_.fencing_token, Now() + options_.record_timeout, effect},
       [self = shared_from_this(), callback = std::move(callback)](
@@ -198,7 +203,11 @@ void HeldLease::OnReleased(const Answer<KeyStatus::State>& answer,
     return callback(KeyStatus{.state = *answer});
   }
   const Error& error = answer.error();
-  if (error.kind == Error::Kind::kRefused) End(error.reason);
+  if (error.kind == Error::Kind::kRefused) {
+    End(error.reason);
+  } else {
+    GiveUpEnding();
+  }
   if (error.reason != "STALE_FENCING_TOKEN") return callback(error);
   // Somebody else has been granted the key: there is nothing left to give back.
   Check(nanoseconds(0), [callback](Answer<KeyStatus> status) {
@@ -206,25 +215,44 @@ void HeldLease::OnReleased(const Answer<KeyStatus::State>& answer,
   });
 }
 
+void HeldLease::BeginEnding() {
+  MutexLock lock(mutex_);
+  ++ending_;
+}
+
+void HeldLease::GiveUpEnding() {
+  {
+    MutexLock lock(mutex_);
+    --ending_;
+  }
+  if (auto call = Abandon()) {
+    connection_->Release(*std::move(call), [](const Answer<KeyStatus::State>&) {});
+  }
+}
+
+std::optional<ReleaseCall> HeldLease::Abandon() {
+  MutexLock lock(mutex_);
+  // Past safe_until the service does the same by itself.
+  if (!dropped_ || ending_ > 0 || IsLost()) return std::nullopt;
+  Lose("RELEASED");
+  return ReleaseCall{name_, grant_.fencing_token, safe_until_, Effect::kUnknown};
+}
+
 void HeldLease::Drop(Callback<Answer<KeyStatus::State>> callback) {
-  ReleaseCall call{name_, grant_.fencing_token, {}, Effect::kUnknown};
-  bool over = false;
   std::vector<Callback<std::string>> forgotten;  // Destroyed without the lock.
   {
     MutexLock lock(mutex_);
     forgotten.swap(on_lost_);
-    // Past safe_until the service does the same by itself.
-    over = IsLost() || delivering_;
-    if (!over) Lose("RELEASED");
-    call.deadline = safe_until_;
+    dropped_ = true;
   }
   const Error unanswered{.message = "nobody has confirmed yet that the lock is given back"};
-  if (over) return callback(unanswered);
+  auto call = Abandon();
+  if (!call) return callback(unanswered);
   const auto runtime = connection_->runtime();
   const Once<Answer<KeyStatus::State>> once(std::move(callback),
                                             [unanswered] { return unanswered; });
   const auto timer = runtime->RunAt(Now() + kDropBound, [once, unanswered] { once(unanswered); });
-  connection_->Release(std::move(call),
+  connection_->Release(*std::move(call),
                        [once, runtime, timer](const Answer<KeyStatus::State>& answer) {
                          runtime->Cancel(timer);
                          once(answer);

@@ -52,7 +52,8 @@ class HeldLease : public std::enable_shared_from_this<HeldLease> {
   void Release(Effect effect, Callback<Answer<KeyStatus>> callback);
 
   // The holder has gone, and wants to hear of no loss. Gives the lock back as Effect::kUnknown,
-  // unless the lease is over or an outcome is on its way. Calls back after a second at most.
+  // unless the lease is over; where a Record or Release is under way, only when that has failed.
+  // Calls back after a second at most.
   void Drop(Callback<Answer<KeyStatus::State>> callback);
 
  private:
@@ -78,8 +79,16 @@ class HeldLease : public std::enable_shared_from_this<HeldLease> {
   Answer<std::chrono::nanoseconds> OnAsked(const std::optional<std::string>& checkpoint,
                                            const Answer<Validity>& answer);
   void OnDelivered(Deliveries::Progress progress, const Callback<RecordAnswer>& callback);
+  // The last answer to an outcome: the lease ends with it, or it is given up.
+  void Conclude(const Answer<StoredResult>& answer);
   void OnReleased(const Answer<KeyStatus::State>& answer,
                   const Callback<Answer<KeyStatus>>& callback);
+  // A Record or Release is under way; and has failed without ending the lease.
+  void BeginEnding();
+  void GiveUpEnding();
+  // Once the holder has gone and nothing is left that may end the lease: the call that does, and it
+  // is LOST.
+  std::optional<ReleaseCall> Abandon();
   Error LostError() REQUIRES(mutex_);
   void Tell(std::vector<Callback<std::string>> callbacks) REQUIRES(mutex_);
   void Check(std::chrono::nanoseconds wait_timeout, Callback<Answer<KeyStatus>> callback);
@@ -101,8 +110,9 @@ class HeldLease : public std::enable_shared_from_this<HeldLease> {
   std::string checkpoint_ GUARDED_BY(mutex_);
   // Called when it is LOST.
   std::vector<Callback<std::string>> on_lost_ GUARDED_BY(mutex_);
-  // An outcome is on its way, and nobody waits for it.
-  bool delivering_ GUARDED_BY(mutex_) = false;
+  // How many Records and Releases are under way, those that nobody waits for any more included.
+  int ending_ GUARDED_BY(mutex_) = 0;
+  bool dropped_ GUARDED_BY(mutex_) = false;
   // Between failed renewals.
   Backoff backoff_ GUARDED_BY(mutex_);
   // The next renewal; 0 before the first.

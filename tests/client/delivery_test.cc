@@ -1,5 +1,7 @@
 // Outcomes outlive the calls that brought them: what goes on in the background, and what a caller
 // is told of it.
+#include <optional>
+
 #include "client_fixture.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -100,6 +102,88 @@ TEST_F(DeliveryTest, MayBeRecordedAgainMeanwhile) {
   runtime_->Advance(minutes(1));
   EXPECT_EQ(client_.undelivered(), 0u);
   EXPECT_EQ(lease.state_reason(), "RECORDED");
+}
+
+// The Lease is dropped while its outcome, or its release, is on its way.
+class DroppedEarlyTest : public DeliveryTest {
+ protected:
+  void RecordAndDrop(Client& client) {
+    auto lease = std::get<Lease>(client.AcquireLock("order:1", {.record_timeout = seconds(20)}));
+    lease.RecordAsync(Succeeded({}), [this](const RecordAnswer& answer) { answer_ = answer; });
+  }
+
+  std::optional<RecordAnswer> answer_;
+};
+
+TEST_F(DroppedEarlyTest, NothingIsReleasedThatIsRecorded) {
+  transport_->record.Then(Gone());
+  transport_->record.Always(Recorded);
+  RecordAndDrop(client_);
+  runtime_->Advance(seconds(5));
+  EXPECT_EQ(answer_.value().status, RecordAnswer::Status::kRecorded);
+  EXPECT_EQ(transport_->release.count(), 0u);
+  EXPECT_EQ(runtime_->pending(), 0u);
+}
+
+TEST_F(DroppedEarlyTest, ARefusedOutcomeReleasesOnce) {
+  for (const bool at_once : {true, false}) {
+    transport_->record.Always(Gone());
+    RecordAndDrop(client_);
+    if (!at_once) runtime_->Advance(minutes(1));
+    const std::size_t before = transport_->release.count();
+    transport_->record.Always(Failing<v1::RecordResultResponse>(
+        Refusal(StatusCode::UNAUTHENTICATED, "CREDENTIALS_REQUIRED")));
+    runtime_->Advance(minutes(1));
+    EXPECT_EQ(answer_.value().delivering, !at_once);
+    ASSERT_EQ(transport_->release.count(), before + 1);
+    EXPECT_EQ(transport_->release.seen().back().effect(), v1::ReleaseRequest::UNKNOWN);
+    EXPECT_EQ(runtime_->pending(), 0u) << "nothing is renewed for nobody";
+  }
+}
+
+TEST_F(DroppedEarlyTest, AnOutcomeAboveTheLimitReleasesOnce) {
+  Client client = MakeOther({.undelivered_max = 0});
+  transport_->record.Always(Gone());
+  RecordAndDrop(client);
+  EXPECT_EQ(transport_->release.count(), 0u);
+  runtime_->Advance(minutes(1));
+  EXPECT_EQ(answer_.value().error->reason, "UNDELIVERED_LIMIT");
+  ASSERT_EQ(transport_->release.count(), 1u);
+  EXPECT_EQ(transport_->release.seen().back().effect(), v1::ReleaseRequest::UNKNOWN);
+  EXPECT_EQ(runtime_->pending(), 0u);
+}
+
+TEST_F(DroppedEarlyTest, ASecondRecordThatIsRefusedDoesNotReleaseTheFirst) {
+  {
+    Lease lease = AcquireLease({.record_timeout = seconds(5)});
+    EXPECT_TRUE(lease.Record(Succeeded({})).delivering);
+    transport_->record.Then(Failing<v1::RecordResultResponse>(
+        Refusal(StatusCode::INVALID_ARGUMENT, "RETENTION_OUT_OF_RANGE")));
+    EXPECT_FALSE(lease.Record(Succeeded({})).delivering);
+  }
+  transport_->record.Always(Recorded);
+  runtime_->Advance(minutes(1));
+  EXPECT_EQ(transport_->release.count(), 0u);
+  EXPECT_EQ(runtime_->pending(), 0u);
+}
+
+TEST_F(DroppedEarlyTest, AReleaseUnderWayIsNotOverruled) {
+  AcquireLease().ReleaseAsync(Effect::kNotExecuted, [](const Answer<KeyStatus>&) {});
+  runtime_->Advance(minutes(1));
+  ASSERT_EQ(transport_->release.count(), 1u);
+  EXPECT_EQ(transport_->release.seen().back().effect(), v1::ReleaseRequest::NOT_EXECUTED);
+}
+
+TEST_F(DroppedEarlyTest, AReleaseThatNobodyAnswersIsFollowedByUnknown) {
+  transport_->release.Always(
+      Failing<v1::ReleaseResponse>({StatusCode::UNAVAILABLE, "nobody there", ""}));
+  AcquireLease({.record_timeout = seconds(20)})
+      .ReleaseAsync(Effect::kNotExecuted, [](const Answer<KeyStatus>&) {});
+  runtime_->Advance(seconds(10));
+  EXPECT_EQ(transport_->release.seen().back().effect(), v1::ReleaseRequest::NOT_EXECUTED);
+  runtime_->Advance(minutes(1));
+  EXPECT_EQ(transport_->release.seen().back().effect(), v1::ReleaseRequest::UNKNOWN);
+  EXPECT_EQ(runtime_->pending(), 0u);
 }
 
 TEST_F(DeliveryTest, GoesWithTheLastHandle) {
