@@ -11,8 +11,8 @@ namespace {
 constexpr std::chrono::minutes kRound(10);
 constexpr std::chrono::seconds kPause(1);
 
-// Of those left by earlier processes: how many are in memory and under way at once.
-constexpr int kInheritedAtOnce = 16;
+// Of those that wait in the outbox: how many are in memory and under way at once.
+constexpr std::size_t kWaitingAtOnce = 16;
 
 bool IsAnswered(const Answer<StoredResult>& answer) {
   return answer.ok() || answer.error().kind == Error::Kind::kRefused;
@@ -22,6 +22,12 @@ bool IsAnswered(const Answer<StoredResult>& answer) {
 bool IsHeard(const Answer<StoredResult>& answer) {
   return answer.ok() || answer.error().reason == "STALE_FENCING_TOKEN" ||
          answer.error().reason == "RESULT_CONFLICT";
+}
+
+Error Damaged(const std::string& file) {
+  return {.kind = Error::Kind::kRefused,
+          .reason = "OUTCOME_DAMAGED",
+          .message = "the outbox could not read " + file};
 }
 
 Error TooMany(const Error& last) {
@@ -38,12 +44,7 @@ Error TooMany(const Error& last) {
 std::shared_ptr<Deliveries> Deliveries::Start(std::shared_ptr<Connection> connection,
                                               const ClientOptions& options) {
   std::shared_ptr<Deliveries> deliveries(new Deliveries(std::move(connection), options));
-  Runtime& runtime = *deliveries->connection_->runtime();
-  for (int i = 0; i < kInheritedAtOnce; ++i) {
-    if (deliveries->count() > 0) {
-      runtime.RunAt(runtime.Now(), [deliveries] { deliveries->DeliverInherited(); });
-    }
-  }
+  deliveries->TakeOver();
   return deliveries;
 }
 
@@ -57,8 +58,16 @@ Deliveries::Deliveries(std::shared_ptr<Connection> connection, const ClientOptio
     return;
   }
   outbox_ = std::move(outbox.value());
-  const auto left = outbox_->TakeOver();
-  inherited_.assign(left.begin(), left.end());
+}
+
+void Deliveries::TakeOver() {
+  std::shared_ptr<Outbox> outbox;
+  {
+    MutexLock lock(mutex_);
+    outbox = outbox_;
+  }
+  if (outbox == nullptr) return;
+  for (std::string& file : outbox->TakeOver()) Queue({std::move(file), nullptr});
 }
 
 void Deliveries::Deliver(RecordCall call, Callback<Progress> callback,
@@ -94,16 +103,19 @@ void Deliveries::OnTried(Delivery delivery, Answer<StoredResult> answer,
     End(delivery, answer);
     return callback({std::move(answer), false});
   }
+  const bool on_disk = !delivery.file.empty();
+  bool above = false;
   {
     MutexLock lock(mutex_);
-    if (under_way_ > kept_max_) {
-      --under_way_;
-      answer = TooMany(answer.error());
-    }
+    above = under_way_ > kept_max_;
+    if (above && !on_disk) --under_way_;
   }
-  const bool goes_on = answer.error().reason != "UNDELIVERED_LIMIT";
-  callback({std::move(answer), goes_on});
-  if (goes_on) GoOn(std::move(delivery));
+  if (above && !on_disk) return callback({TooMany(answer.error()), false});
+  callback({std::move(answer), true});
+  if (!above) return GoOn(std::move(delivery));
+  Queue({std::move(delivery.file), std::move(delivery.in_the_end)});
+  MutexLock lock(mutex_);
+  --under_way_;
 }
 
 void Deliveries::GoOn(Delivery delivery) {
@@ -135,34 +147,57 @@ void Deliveries::End(const Delivery& delivery, const Answer<StoredResult>& answe
   }
 }
 
-void Deliveries::DeliverInherited() {
+void Deliveries::Queue(Waiting waiting) {
+  {
+    MutexLock lock(mutex_);
+    if (outbox_ == nullptr) return;  // Closed; the file is for the next process.
+    waiting_.push_back(std::move(waiting));
+    if (lanes_ == kWaitingAtOnce) return;
+    ++lanes_;
+  }
+  Runtime& runtime = *connection_->runtime();
+  runtime.RunAt(runtime.Now(), [self = shared_from_this()] { self->DeliverNext(); });
+}
+
+void Deliveries::DeliverNext() {
   while (true) {
-    std::string file;
+    Waiting next;
     std::shared_ptr<Outbox> outbox;
     {
       MutexLock lock(mutex_);
-      if (outbox_ == nullptr || inherited_.empty()) return;
-      file = std::move(inherited_.front());
-      inherited_.pop_front();
+      if (waiting_.empty()) {
+        --lanes_;
+        return;
+      }
+      next = std::move(waiting_.front());
+      waiting_.pop_front();
       outbox = outbox_;
       ++under_way_;
     }
-    const auto request = outbox->Read(file);
+    const auto request = outbox->Read(next.file);
     std::optional<RecordCall> call = request ? ToCall(*request) : std::nullopt;
+    const auto in_the_end = [callback = std::move(next.in_the_end)](const auto& answer) {
+      if (callback) callback(answer);
+    };
     if (call) {
-      return GoOn(
-          {std::move(*call), std::move(file),
-           [self = shared_from_this()](const Answer<StoredResult>&) { self->DeliverInherited(); }});
+      return GoOn({std::move(*call), std::move(next.file),
+                   [self = shared_from_this(), in_the_end](const Answer<StoredResult>& answer) {
+                     in_the_end(answer);
+                     self->DeliverNext();
+                   }});
     }
-    Trouble(outbox->SetAside(file, "damaged"));
-    MutexLock lock(mutex_);
-    --under_way_;
+    Trouble(outbox->SetAside(next.file, "damaged"));
+    {
+      MutexLock lock(mutex_);
+      --under_way_;
+    }
+    in_the_end(Damaged(next.file));
   }
 }
 
 std::size_t Deliveries::count() {
   MutexLock lock(mutex_);
-  return under_way_ + inherited_.size();
+  return under_way_ + waiting_.size();
 }
 
 std::string Deliveries::outbox_error() {
@@ -176,9 +211,12 @@ void Deliveries::Trouble(std::string what) {
 }
 
 void Deliveries::Close() {
+  // Destroyed after the lock: what they own may come back here.
   std::shared_ptr<Outbox> outbox;
+  std::deque<Waiting> waiting;
   MutexLock lock(mutex_);
   outbox.swap(outbox_);
+  waiting.swap(waiting_);
 }
 
 }  // namespace latchkey::inline client::internal

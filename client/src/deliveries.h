@@ -48,14 +48,24 @@ class Deliveries : public std::enable_shared_from_this<Deliveries> {
     Callback<Answer<StoredResult>> in_the_end;
   };
 
+  // In the outbox alone, until its turn comes.
+  struct Waiting {
+    std::string file;
+    // Null for what earlier processes left.
+    Callback<Answer<StoredResult>> in_the_end;
+  };
+
   Deliveries(std::shared_ptr<Connection> connection, const ClientOptions& options);
 
   std::string Write(const RecordCall& call);
   void OnTried(Delivery delivery, Answer<StoredResult> answer, const Callback<Progress>& callback);
   void GoOn(Delivery delivery);
   void End(const Delivery& delivery, const Answer<StoredResult>& answer);
-  // The next of those that were left behind.
-  void DeliverInherited();
+  // What earlier processes left.
+  void TakeOver();
+  void Queue(Waiting waiting);
+  // One of a few lanes, each of which ends when nothing waits.
+  void DeliverNext();
   void Trouble(std::string what);
 
   const std::shared_ptr<Connection> connection_;
@@ -65,8 +75,10 @@ class Deliveries : public std::enable_shared_from_this<Deliveries> {
   // Null: none, or closed.
   std::shared_ptr<Outbox> outbox_ GUARDED_BY(mutex_);
   std::size_t under_way_ GUARDED_BY(mutex_) = 0;
-  // Files of earlier processes whose turn has not come.
-  std::deque<std::string> inherited_ GUARDED_BY(mutex_);
+  // Empty unless there is an outbox_.
+  std::deque<Waiting> waiting_ GUARDED_BY(mutex_);
+  // How many calls of DeliverNext are under way.
+  std::size_t lanes_ GUARDED_BY(mutex_) = 0;
   std::string outbox_error_ GUARDED_BY(mutex_);
 };
 

@@ -31,7 +31,7 @@ class OutboxTest : public ClientTest {
     std::shared_ptr<FakeTransport> transport = std::make_shared<FakeTransport>(runtime);
     std::optional<Client> client;
   };
-  Process Start(std::uint64_t name) {
+  Process Start(std::uint64_t name, std::size_t undelivered_max = 1000) {
     Process process;
     // The first is the name of its directory.
     process.runtime->set_random(
@@ -41,7 +41,8 @@ class OutboxTest : public ClientTest {
     process.transport->record.Always(
         Failing<v1::RecordResultResponse>({StatusCode::UNAVAILABLE, "gone", ""}));
     process.transport->release.Always(Released(v1::CheckResultResponse::IN_DOUBT));
-    process.client = MakeClient(process.runtime, process.transport, {.outbox_directory = outbox_});
+    process.client = MakeClient(process.runtime, process.transport,
+                                {.undelivered_max = undelivered_max, .outbox_directory = outbox_});
     return process;
   }
   static RunResult Pay(Process& process, const std::string& key = "order:1") {
@@ -136,6 +137,51 @@ TEST_F(OutboxTest, HundredsLeftBehind_AreAllDelivered) {
   std::set<std::string> keys;
   for (const auto& sent : next.transport->record.seen()) keys.insert(sent.key());
   EXPECT_EQ(keys.size(), 100u);
+}
+
+TEST_F(OutboxTest, AboveTheLimit_WaitsOnTheDiskAndIsDeliveredByTheSameProcess) {
+  Process process = Start(1, 2);
+  for (int i = 0; i < 40; ++i) {
+    const RunResult run = Pay(process, "order:" + std::to_string(i));
+    EXPECT_TRUE(run.delivering);
+    EXPECT_NE(run.error->reason, "UNDELIVERED_LIMIT");
+  }
+  EXPECT_EQ(process.client->undelivered(), 40u);
+  const std::size_t renewals = process.transport->renew.count();
+  process.runtime->Advance(seconds(30));
+  EXPECT_EQ(process.client->undelivered(), 40u);
+  EXPECT_GE(process.transport->renew.count(), renewals + 40) << "with their leases";
+  process.transport->record.Always(Recorded);
+  process.runtime->Advance(seconds(60));
+  EXPECT_EQ(process.client->undelivered(), 0u);
+  EXPECT_THAT(FilesEnding(".outcome"), IsEmpty());
+  const std::size_t after = process.transport->renew.count();
+  process.runtime->Advance(seconds(60));
+  EXPECT_EQ(process.transport->renew.count(), after) << "no lease is kept longer";
+}
+
+TEST_F(OutboxTest, AboveTheLimit_WhatWaitsOutlivesTheProcess) {
+  {
+    Process process = Start(1, 0);
+    for (int i = 0; i < 40; ++i) EXPECT_TRUE(Pay(process, "order:" + std::to_string(i)).delivering);
+  }
+  Process next = Start(2);
+  EXPECT_EQ(next.client->undelivered(), 40u);
+  next.transport->record.Always(Recorded);
+  next.runtime->Advance(seconds(60));
+  EXPECT_EQ(next.client->undelivered(), 0u);
+}
+
+TEST_F(OutboxTest, AboveTheLimit_DamagedMeanwhileItIsSetAsideAndEnds) {
+  Process process = Start(1, 0);
+  EXPECT_TRUE(Pay(process).delivering);
+  std::ofstream(FilesEnding(".outcome").at(0)) << "x";
+  process.runtime->Advance(seconds(30));
+  EXPECT_EQ(process.client->undelivered(), 0u);
+  EXPECT_EQ(FilesEnding(".damaged").size(), 1u);
+  const std::size_t renewals = process.transport->renew.count();
+  process.runtime->Advance(seconds(60));
+  EXPECT_EQ(process.transport->renew.count(), renewals);
 }
 
 TEST_F(OutboxTest, ALivingProcess_IsLeftAlone) {

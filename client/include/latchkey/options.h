@@ -36,8 +36,8 @@ struct ClientOptions {
   // not block; see async.h.
   Executor executor = {};
   // How many outcomes that the service has not confirmed yet are kept in memory, and delivered in
-  // the background, after the calls that brought them have returned. What is above that is given
-  // up then; see RecordAnswer::delivering.
+  // the background, after the calls that brought them have returned. What is above that waits
+  // in the outbox, if there is one, and is given up otherwise; see RecordAnswer::delivering.
   std::size_t undelivered_max = 1000;
   // Where outcomes are kept until the service has confirmed them, so that a process that starts
   // after this one's death delivers what this one knew. A directory, made if its parent exists, on
