@@ -1,9 +1,7 @@
 #include "latchkey/recovery.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <memory>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -20,8 +18,8 @@ constexpr std::chrono::milliseconds kLook(100);
 
 Outcome TooLittleLease() { return NotExecuted("too little of the lease is left for a request"); }
 
-bool SameReport(const LateOutcome& a, const LateOutcome& b) {
-  return a.outcome == b.outcome && a.code == b.code && a.provider_reference == b.provider_reference;
+bool SameSuccess(const LateOutcome& a, const LateOutcome& b) {
+  return a.code == b.code && a.provider_reference == b.provider_reference;
 }
 
 // Which of an earlier attempt's words count before anything is done.
@@ -100,19 +98,16 @@ Work LeaveInDoubt() {
 }
 
 std::optional<Outcome> OutcomeFromLateOutcomes(const Attempt& attempt) {
-  const auto& reports = attempt.late_outcomes();
-  if (reports.empty()) return std::nullopt;
-  const LateOutcome& first = reports.front();
-  if (!std::all_of(reports.begin(), reports.end(),
-                   [&](const LateOutcome& report) { return SameReport(first, report); })) {
-    return Unknown("earlier attempts contradict each other; see the record's late outcomes");
+  const LateOutcome* success = nullptr;
+  for (const LateOutcome& report : attempt.late_outcomes()) {
+    if (report.outcome != StoredResult::Outcome::kSucceeded) continue;
+    if (success && !SameSuccess(*success, report)) {
+      return Unknown("earlier attempts contradict each other; see the record's late outcomes");
+    }
+    success = &report;
   }
-  ResultFields fields{.code = first.code, .provider_reference = first.provider_reference};
-  if (first.outcome == StoredResult::Outcome::kSucceeded) return Succeeded(std::move(fields));
-  std::set<std::uint64_t> who;
-  for (const LateOutcome& report : reports) who.insert(report.fencing_token);
-  if (who.size() + 1 < attempt.attempt_number()) return std::nullopt;
-  return Rejected(std::move(fields));
+  if (!success) return std::nullopt;
+  return Succeeded({.code = success->code, .provider_reference = success->provider_reference});
 }
 
 }  // namespace latchkey::inline client

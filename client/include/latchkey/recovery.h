@@ -54,9 +54,10 @@ using Ask = std::function<std::optional<Outcome>(Attempt&)>;
 [[nodiscard]] Work LeaveInDoubt();
 
 // What the late outcomes of earlier claimants prove; each helper for `recover` looks at them first.
-// Succeeded where all that were kept say so, with one and the same reference and code. Rejected
-// where every earlier attempt reported that, with one code. Unknown where they contradict each
-// other: that is for a person. Empty where they prove nothing.
+// Succeeded where one was reported, even by an earlier run: its effect has happened, under the same
+// downstream key. Unknown where successes differ in reference or code: that is for a person. Empty
+// where there is none. A rejection proves nothing: it speaks for its own attempt, and who else sent
+// cannot be counted, because reports of earlier runs are kept among these and not all are kept.
 [[nodiscard]] std::optional<Outcome> OutcomeFromLateOutcomes(const Attempt& attempt);
 
 }  // namespace latchkey::inline client
