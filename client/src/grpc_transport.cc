@@ -1,5 +1,6 @@
 #include "grpc_transport.h"
 
+#include <cstddef>
 #include <optional>
 #include <stop_token>
 #include <unordered_set>
@@ -28,22 +29,27 @@ class Calls {
   bool Add(grpc::ClientContext* call) {
     MutexLock lock(mutex_);
     if (closed_) return false;
-    calls_.insert(call);
+    cancellable_.insert(call);
+    ++running_;
     return true;
   }
-  // `call` may be gone already.
-  void Remove(grpc::ClientContext* call) {
+  // From here on `call` may be destroyed.
+  void Forget(grpc::ClientContext* call) {
     MutexLock lock(mutex_);
-    calls_.erase(call);
-    if (calls_.empty()) none_left_.NotifyAll();
+    cancellable_.erase(call);
+  }
+  // One that was forgotten has been destroyed.
+  void End() {
+    MutexLock lock(mutex_);
+    if (--running_ == 0) none_left_.NotifyAll();
   }
   // Returns true when all have ended, or false after `bound`.
   bool CancelAll(std::chrono::nanoseconds bound) {
     const auto until = std::chrono::steady_clock::now() + bound;
     MutexLock lock(mutex_);
     closed_ = true;
-    for (grpc::ClientContext* call : calls_) call->TryCancel();
-    while (!calls_.empty()) {
+    for (grpc::ClientContext* call : cancellable_) call->TryCancel();
+    while (running_ > 0) {
       const auto left = until - std::chrono::steady_clock::now();
       if (left <= std::chrono::nanoseconds(0)) return false;
       none_left_.WaitFor(mutex_, left);
@@ -55,7 +61,8 @@ class Calls {
   Mutex mutex_;
   Condition none_left_;
   bool closed_ GUARDED_BY(mutex_) = false;
-  std::unordered_set<grpc::ClientContext*> calls_ GUARDED_BY(mutex_);
+  std::unordered_set<grpc::ClientContext*> cancellable_ GUARDED_BY(mutex_);
+  std::size_t running_ GUARDED_BY(mutex_) = 0;
 };
 
 struct Cancel {
@@ -86,6 +93,11 @@ grpc::ChannelArguments MakeChannelArguments() {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, 4 << 20);
+  // TCP alone waits a quarter of an hour for a machine that is gone. As often also while a call
+  // only waits; the service allows a ping every 5 s.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // One channel per connection, not one shared by all that name the same target.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return arguments;
@@ -150,9 +162,10 @@ class GrpcTransport final : public Transport {
                                        gpr_time_from_nanos(limits.timeout.count(), GPR_TIMESPAN)));
     if (limits.stop.stop_possible()) call->stop.emplace(limits.stop, Cancel{context});
     (stub_->async()->*method)(context, &call->request, &call->response,
-                              [call, context, calls = calls_](const grpc::Status& status) {
+                              [call, calls = calls_](const grpc::Status& status) {
+                                calls->Forget(&*call->context);
                                 Finish(*call, status);
-                                calls->Remove(context);
+                                calls->End();
                               });
   }
 

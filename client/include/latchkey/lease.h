@@ -177,7 +177,7 @@ enum class Effect {
 };
 
 // A held lock that the caller ends itself, from Client::AcquireLock. Dropped without Record or
-// Release it is given back as Effect::kUnknown, unless an outcome is still being delivered; that
+// Release it is given back as Effect::kUnknown, unless one of them is still under way; that
 // blocks for 1 s at most (on a thread of the library not at all), and goes on in the background
 // while any Client or Lease of the same connection lives.
 class [[nodiscard]] Lease : public Attempt {
