@@ -52,8 +52,8 @@ struct SystemRuntime::Timers {
   }
 
   void Run() {
+    const LibraryThread mark;  // For the tasks' destruction, too.
     while (const std::function<void()> task = Next()) {
-      const LibraryThread mark;
       try {
         task();
       } catch (...) {

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "client/src/library_thread.h"
 #include <gtest/gtest.h>
 
 namespace latchkey::inline client::internal {
@@ -51,6 +52,24 @@ TEST(SystemRuntimeTest, ATaskThatThrowsHarmsNoOther) {
   runtime.RunAt(runtime.Now(), [] { throw std::runtime_error("boom"); });
   runtime.RunAt(runtime.Now(), [after] { after->Set(); });
   runtime.Wait(*after, {});
+}
+
+TEST(SystemRuntimeTest, ATaskIsDestroyedOnAThreadThatMustNotBlock) {
+  SystemRuntime runtime;
+  auto gone = std::make_shared<Event>();
+  bool marked = false;
+  {
+    std::shared_ptr<void> owned(nullptr, [&marked, gone](void*) {
+      marked = LibraryThread::IsThis();
+      gone->Set();
+    });
+    auto released = std::make_shared<Event>();
+    runtime.RunAt(runtime.Now(), [owned, released] { released->Wait(); });
+    owned.reset();
+    released->Set();
+  }
+  runtime.Wait(*gone, {});
+  EXPECT_TRUE(marked) << "what a task owned may be a Lease, whose end blocks elsewhere";
 }
 
 TEST(SystemRuntimeTest, StopDropsWhatIsNotDue) {
