@@ -37,7 +37,8 @@ system_clock::time_point ToTime(const google::protobuf::Timestamp& time) {
 }
 
 google::protobuf::Timestamp ToProto(system_clock::time_point time) {
-  const auto since_epoch = time.time_since_epoch();
+  const nanoseconds since_epoch =
+      std::clamp<nanoseconds>(time.time_since_epoch(), -seconds(kCentury), seconds(kCentury));
   const auto whole = std::chrono::floor<seconds>(since_epoch);
   google::protobuf::Timestamp proto;
   proto.set_seconds(whole.count());
@@ -143,6 +144,11 @@ v1::ReleaseRequest::Effect ToProto(Effect effect) {
   return v1::ReleaseRequest::UNKNOWN;
 }
 
+// Of a final outcome.
+v1::Result::Outcome ToProto(Outcome::Kind kind) {
+  return kind == Outcome::Kind::kSucceeded ? v1::Result::SUCCEEDED : v1::Result::REJECTED;
+}
+
 template <typename Request>
 Request Named(const KeyName& name) {
   Request request;
@@ -203,8 +209,7 @@ v1::RecordResultRequest ToRequest(const RecordCall& call) {
   const ResultFields& fields = call.outcome.fields();
   auto request = Named<v1::RecordResultRequest>(call.name);
   request.set_fencing_token(call.fencing_token);
-  request.set_outcome(call.outcome.kind() == Outcome::Kind::kSucceeded ? v1::Result::SUCCEEDED
-                                                                       : v1::Result::REJECTED);
+  request.set_outcome(ToProto(call.outcome.kind()));
   request.set_code(ToUtf8(fields.code));
   request.set_provider_reference(ToUtf8(fields.provider_reference));
   request.set_content_type(ToUtf8(fields.content_type));
@@ -306,11 +311,13 @@ Answer<std::string> ToKey(const v1::IssueKeyResponse& response) {
   return response.key();
 }
 
-Answer<StoredResult> ToRecorded(const v1::RecordResultResponse& response,
-                                const ResultFields& fields) {
+Answer<StoredResult> ToRecorded(const v1::RecordResultResponse& response, const Outcome& outcome) {
   auto stored = ToStored(response.result());
   if (!stored) return Nonsense("a recorded result without an outcome");
-  if (!stored->body_omitted && !stored->body_expired) stored->payload = fields.payload;
+  if (response.result().outcome() != ToProto(outcome.kind())) {
+    return Nonsense("it recorded another outcome than it was sent");
+  }
+  if (!stored->body_omitted && !stored->body_expired) stored->payload = outcome.fields().payload;
   return std::move(*stored);
 }
 

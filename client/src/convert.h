@@ -43,8 +43,7 @@ AcquireReply ToReply(const v1::AcquireLockResponse& response, const Exchange& ex
 Answer<KeyStatus> ToStatus(const v1::CheckResultResponse& response);
 Answer<KeyStatus::State> ToState(v1::CheckResultResponse::State state);
 Answer<std::string> ToKey(const v1::IssueKeyResponse& response);
-// The stored result after recording `fields`: the reply does not carry the payload back.
-Answer<StoredResult> ToRecorded(const v1::RecordResultResponse& response,
-                                const ResultFields& fields);
+// The stored result after recording `outcome`: the reply does not carry the payload back.
+Answer<StoredResult> ToRecorded(const v1::RecordResultResponse& response, const Outcome& outcome);
 
 }  // namespace latchkey::inline client::internal

@@ -121,9 +121,9 @@ void RpcConnection::RenewLease(RenewCall call, Callback<Answer<Validity>> callba
 void RpcConnection::RecordResult(RecordCall call, Callback<Answer<StoredResult>> callback) {
   Repeat<v1::RecordResultRequest, v1::RecordResultResponse>(
       link_, &Transport::RecordResult, ToRequest(call), {RetryRule::kEverything, call.deadline},
-      [callback = std::move(callback), fields = call.outcome.fields()](const auto& answer,
-                                                                       BootClock::time_point) {
-        callback(answer.ok() ? ToRecorded(*answer, fields) : answer.error());
+      [callback = std::move(callback), outcome = call.outcome](const auto& answer,
+                                                               BootClock::time_point) {
+        callback(answer.ok() ? ToRecorded(*answer, outcome) : answer.error());
       });
 }
 

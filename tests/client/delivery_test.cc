@@ -70,6 +70,22 @@ TEST_F(DeliveryTest, EndsWithARefusalToo) {
   }
 }
 
+TEST_F(DeliveryTest, AnAcknowledgementOfAnotherOutcomeIsNone) {
+  transport_->record.Always([](v1::RecordResultRequest request) {
+    request.set_outcome(v1::Result::REJECTED);
+    return Recorded(request);
+  });
+  const RunResult run = Pay();
+  EXPECT_EQ(run.status, Status::kUnrecorded);
+  EXPECT_TRUE(run.delivering);
+  EXPECT_THAT(run.error->message, HasSubstr("another outcome"));
+  runtime_->Advance(minutes(1));
+  EXPECT_EQ(client_.undelivered(), 1u);
+  transport_->record.Always(Recorded);
+  runtime_->Advance(minutes(1));
+  EXPECT_EQ(client_.undelivered(), 0u);
+}
+
 TEST_F(DeliveryTest, CountsThoseThatAreWaitedFor) {
   transport_->record.Always([&](const v1::RecordResultRequest& request) {
     EXPECT_EQ(client_.undelivered(), 1u);

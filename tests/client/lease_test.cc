@@ -64,6 +64,15 @@ TEST(ValidityTest, AbsurdDurationsStayDefined) {
   EXPECT_LT(ToValidity(exchange, negative, negative).safe_until, sent_at);
 }
 
+TEST_F(LeaseTest, AbsurdTimesAreSentAsACentury) {
+  using std::chrono::system_clock;
+  constexpr std::int64_t kCentury = 100LL * 366 * 24 * 3600;
+  const Lease first = AcquireLease({.first_sent_at = system_clock::time_point::min()});
+  const Lease last = AcquireLease({.first_sent_at = system_clock::time_point::max()});
+  EXPECT_EQ(transport_->acquire.seen().at(0).first_sent_at().seconds(), -kCentury);
+  EXPECT_EQ(transport_->acquire.seen().at(1).first_sent_at().seconds(), kCentury);
+}
+
 TEST_F(LeaseTest, IsRenewedWhenAThirdIsGone) {
   runtime_->set_random([] { return 0; });
   const Lease lease = AcquireLease();
