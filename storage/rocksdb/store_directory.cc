@@ -90,19 +90,21 @@ absl::Status CheckWritable(const std::string& path) {
   return absl::OkStatus();
 }
 
+std::string ParentOf(const std::string& path) {
+  return std::filesystem::absolute(path).parent_path();
+}
+
 // Makes sure that there is a directory. Only the last part of the path is ever created.
 absl::Status EnsureDirectory(const std::string& path, FileSystem& file_system) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return absl::OkStatus();
   if (std::filesystem::exists(path, error)) return Refusal(path, "is not a directory");
-  const std::string parent = std::filesystem::absolute(path).parent_path();
+  const std::string parent = ParentOf(path);
   if (!std::filesystem::is_directory(parent, error)) {
     return Refusal(path, Join("cannot be created: there is no directory ", parent));
   }
-  rocksdb::IOStatus status = file_system.CreateDir(path, IOOptions(), nullptr);
+  const rocksdb::IOStatus status = file_system.CreateDir(path, IOOptions(), nullptr);
   if (!status.ok()) return Refusal(path, Join("cannot be created: ", status.ToString()));
-  status = SyncDirectory(file_system, parent);
-  if (!status.ok()) return WriteFailure(path, status);
   return absl::OkStatus();
 }
 
@@ -157,9 +159,16 @@ absl::Status StoreDirectory::Lock() {
 }
 
 absl::Status StoreDirectory::BeginCreation() {
-  rocksdb::IOStatus status = WriteStringToFile(
-      file_system_.get(), Join(kMarkerText, std::to_string(kStoreFormatVersion)) + "\n",
-      Join(path_, kCreationMarker), /*should_sync=*/true);
+  // The directory's own entry: also where it was there, for whoever made it may have ended before
+  // it was synced. One who may not read the parent has not made it.
+  rocksdb::IOStatus status;
+  const std::string parent = ParentOf(path_);
+  if (::access(parent.c_str(), R_OK) == 0) status = SyncDirectory(*file_system_, parent);
+  if (status.ok()) {
+    status = WriteStringToFile(file_system_.get(),
+                               Join(kMarkerText, std::to_string(kStoreFormatVersion)) + "\n",
+                               Join(path_, kCreationMarker), /*should_sync=*/true);
+  }
   // Synced before there is anything else, or what is left of a crash would look like something
   // foreign.
   if (status.ok()) status = SyncDirectory(*file_system_, path_);

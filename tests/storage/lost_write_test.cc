@@ -249,13 +249,16 @@ TEST(LostWriteTest, AcknowledgedStepsSurviveEveryEnd) {
   EXPECT_TRUE(ExercisedEverything(lives));
 }
 
-// Every single point at which making a store, opening one or a first step can be cut off.
+// Every single point at which making a store, opening one or a first step can be cut off: by a loss
+// of power, or by the end of the process alone, and then the power fails after its successor has
+// worked.
 TEST(LostWriteTest, EveryCrashPointOfOpening) {
   std::mt19937_64 random(Seed());
   std::uint64_t undone_renames = 0;
   std::uint64_t points = 0;
   for (const bool exists : {false, true}) {
-    for (int variant = 0; variant < 2; ++variant) {
+    for (int variant = 0; variant < 4; ++variant) {
+      const bool power_fails_later = variant >= 2;
       bool crashed = true;
       for (std::uint64_t point = 1; crashed; ++point, ++points) {
         TemporaryDirectory directory;
@@ -278,6 +281,10 @@ TEST(LostWriteTest, EveryCrashPointOfOpening) {
         files->CrashAt(point);
         run(3);
         crashed = files->crashed();
+        if (power_fails_later) {
+          files->Revive();
+          ASSERT_EQ(run(3), "") << "crash point " << point << ", LATCHKEY_SEED=" << Seed();
+        }
         files->LoseUnsynced(random);
         ASSERT_EQ(run(3), "") << "crash point " << point << ", LATCHKEY_SEED=" << Seed();
         undone_renames += files->counts().undone_renames;
