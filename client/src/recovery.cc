@@ -64,7 +64,12 @@ bool WaitOut(Attempt& attempt, nanoseconds quarantine) {
 
 Work SendWithin(nanoseconds timeout, Work send) {
   return [timeout, send = std::move(send)](Attempt& attempt) {
-    return attempt.remaining() < timeout ? TooLittleLease() : send(attempt);
+    if (attempt.remaining() < timeout) return TooLittleLease();
+    // RunOnce may call `create` in mode RECOVER; outside the window that would be a new request.
+    if (attempt.mode() == Mode::kRecover && attempt.downstream_key_remaining() <= timeout) {
+      return Unknown("too little is left of the time for which the provider deduplicates");
+    }
+    return send(attempt);
   };
 }
 

@@ -10,6 +10,7 @@
 
 #include "examples/cpp/provider.h"
 #include "latchkey/client.h"
+#include "latchkey/recovery.h"
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -35,13 +36,14 @@ bool ChargeOnce(latchkey::Client& client, const Provider& provider, const Order&
       {.fingerprint = FingerprintOf(order),
        .wait_timeout = std::chrono::seconds(5),
        .downstream_key_ttl = std::chrono::hours(24)},
-      [&](latchkey::Attempt& attempt) {
+      // While lease and window cover the 10 s after which the call to the provider gives up.
+      latchkey::SendWithin(std::chrono::seconds(10), [&](latchkey::Attempt& attempt) {
         const auto charge = provider.Charge(order, attempt.downstream_idempotency_key());
         if (charge.accepted) return latchkey::Succeeded({.provider_reference = charge.id});
         if (charge.declined) return latchkey::Rejected({.code = charge.code});
         // Never NotExecuted: it may have acted.
         return latchkey::Unknown("no answer from the provider");
-      });
+      }));
   using Status = latchkey::RunResult::Status;
   switch (run.status) {
     case Status::kSucceeded:  // by this call, or by an earlier one whose result was stored

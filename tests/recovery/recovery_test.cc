@@ -81,6 +81,20 @@ TEST_F(RecoveryTest, SendsNothingWhenTooLittleOfTheLeaseIsLeft) {
   EXPECT_THAT(sent_, IsEmpty());
 }
 
+TEST_F(RecoveryTest, AsTheOnlyWorkResendsWhileTheWindowCoversTheCall) {
+  const RunResult run =
+      Run(Recover{.downstream_key_remaining = 10s + 1ns}, SendWithin(10s, Send()));
+  EXPECT_EQ(run.status, Status::kSucceeded);
+  EXPECT_EQ(sent_.size(), 1u);
+}
+
+TEST_F(RecoveryTest, AsTheOnlyWorkResendsNothingWhenTheWindowMayCloseMeanwhile) {
+  const RunResult run = Run(Recover{.downstream_key_remaining = 10s}, SendWithin(10s, Send()));
+  EXPECT_EQ(run.status, Status::kInDoubt);
+  EXPECT_THAT(service_.released("order:1"), ElementsAre(Effect::kUnknown));
+  EXPECT_THAT(sent_, IsEmpty());
+}
+
 TEST_F(RecoveryTest, ResendsTheSameKeyInsideTheWindow) {
   const RunResult run =
       RunRecovery({.downstream_key_remaining = 10s + 1ns}, ResendSameKey(10s, Send()));

@@ -31,7 +31,8 @@ using Ask = std::function<std::optional<Outcome>(Attempt&)>;
 
 // For `create`: sends only while the lease covers a call that takes `timeout`; else NotExecuted.
 // So a request leaves `timeout` before the lease ends, unless its process is stopped between the
-// two.
+// two. Where it is the only work, RunOnce also sends again with it (RESEND_SAME_KEY): in mode
+// RECOVER the provider's window must cover the call, too; else nothing is sent, and Unknown.
 [[nodiscard]] Work SendWithin(std::chrono::nanoseconds timeout, Work send);
 
 // For `recover`, where the provider deduplicates: sends the same request again, with the same
