@@ -79,20 +79,35 @@ int Lock(const std::string& directory) {
   return -1;
 }
 
+// What is in the directory; null if it could not be read to its end.
+std::optional<std::vector<fs::path>> EntriesOf(const std::string& directory) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  // Not with ++, which throws.
+  for (fs::directory_iterator entry(directory, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    entries.push_back(entry->path());
+  }
+  if (error) return std::nullopt;
+  return entries;
+}
+
 // Removes the directory if nothing but its lock is left in it, and unlocks it.
 void LetGo(const std::string& directory, int lock) {
-  std::error_code ignored;
-  const auto entries = std::distance(fs::directory_iterator(directory, ignored), {});
-  if (entries == 1 && unlink((directory + "/lock").c_str()) == 0) rmdir(directory.c_str());
+  const auto entries = EntriesOf(directory);
+  const bool empty = entries && entries->size() == 1;
+  if (empty && unlink((directory + "/lock").c_str()) == 0) rmdir(directory.c_str());
   close(lock);
 }
 
-std::vector<std::string> OutcomesIn(const std::string& directory) {
+// Null if the directory could not be read.
+std::optional<std::vector<std::string>> OutcomesIn(const std::string& directory) {
+  const auto entries = EntriesOf(directory);
+  if (!entries) return std::nullopt;
   std::vector<std::string> files;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
-    const fs::path ending = entry.path().extension();
-    if (ending == ".outcome" || ending == ".new") files.push_back(entry.path());
+  for (const fs::path& path : *entries) {
+    const fs::path ending = path.extension();
+    if (ending == ".outcome" || ending == ".new") files.push_back(path);
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -129,16 +144,14 @@ Outbox::~Outbox() {
 
 std::vector<std::string> Outbox::TakeOver() {
   std::vector<std::string> files;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(directory_, ignored)) {
-    const std::string path = entry.path();
-    if (path == own_.path || entry.path().filename().string().starts_with('.')) continue;
-    if (OutcomesIn(path).empty()) continue;
+  for (const fs::path& path : EntriesOf(directory_).value_or(std::vector<fs::path>())) {
+    if (path == own_.path || path.filename().string().starts_with('.')) continue;
+    if (OutcomesIn(path).value_or(std::vector<std::string>()).empty()) continue;
     const int lock = Lock(path);
     if (lock < 0) continue;
     inherited_.push_back({path, lock});
     // Looked at again: until just now it may have been somebody else's.
-    const auto outcomes = OutcomesIn(path);
+    const auto outcomes = OutcomesIn(path).value_or(std::vector<std::string>());
     files.insert(files.end(), outcomes.begin(), outcomes.end());
   }
   return files;

@@ -1,9 +1,12 @@
 // Outcomes on disk: written before they are sent, gone when they are confirmed, delivered by the
 // next process otherwise, and set aside where they cannot be.
+#include <dirent.h>
+#include <dlfcn.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -12,6 +15,21 @@
 #include "tests/support/temporary_directory.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+namespace {
+// How many entries of directories can be read before reading fails.
+std::optional<int> readable_entries;
+}  // namespace
+
+// In place of the C library's, for this program and what it is linked to.
+extern "C" dirent* readdir(DIR* directory) {
+  if (readable_entries && --*readable_entries < 0) {
+    errno = EIO;
+    return nullptr;
+  }
+  static const auto real = reinterpret_cast<dirent* (*)(DIR*)>(dlsym(RTLD_NEXT, "readdir"));
+  return real(directory);
+}
 
 namespace latchkey::inline client::internal {
 namespace {
@@ -263,6 +281,21 @@ TEST_F(OutboxTest, FullDisk_DeliversFromMemoryAndSaysSo) {
   process.transport->record.Always(Recorded);
   process.runtime->Advance(seconds(10));
   EXPECT_EQ(process.client->undelivered(), 0u);
+}
+
+TEST_F(OutboxTest, AFailingDisk_FailsNoConstructorAndLosesNothing) {
+  for (std::uint64_t name = 1; name <= 3; ++name) LeaveOneBehind(name);
+  for (int readable = 0; readable < 30; ++readable) {
+    readable_entries = readable;
+    Process process = Start(10);
+    process.client.reset();
+    EXPECT_LT(*readable_entries, readable) << "nothing was read";
+    readable_entries.reset();
+    EXPECT_EQ(FilesEnding(".outcome").size(), 3u);
+    fs::remove_all(outbox_ + "/" + std::to_string(getpid()) + "-000000000000000a");
+  }
+  Process next = Start(11);
+  EXPECT_EQ(next.client->undelivered(), 3u);
 }
 
 TEST_F(OutboxTest, ADirectoryThatCannotBeMade_IsSaid) {
