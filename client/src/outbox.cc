@@ -116,7 +116,11 @@ std::optional<std::vector<std::string>> OutcomesIn(const std::string& directory)
 }  // namespace
 
 Answer<std::shared_ptr<Outbox>> Outbox::Open(const std::string& directory, std::uint64_t random) {
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return Failure("make", directory);
+  const bool made = mkdir(directory.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return Failure("make", directory);
+  // Also where it is there: whoever made it may not have come to that. It need not be ours to read.
+  const std::string parent = directory + "/..";
+  if (!SyncDirectory(parent) && made) return Failure("sync", parent);
   std::array<char, 64> name;
   std::snprintf(name.data(), name.size(), "%d-%016llx", static_cast<int>(getpid()),
                 static_cast<unsigned long long>(random));

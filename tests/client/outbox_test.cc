@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,7 +20,9 @@
 
 namespace {
 // How many entries of directories can be read before reading fails.
-std::optional<int> readable_entries;
+thread_local std::optional<int> readable_entries;
+// What was synced, by this thread.
+thread_local std::vector<std::string> synced;
 }  // namespace
 
 // In place of the C library's, for this program and what it is linked to.
@@ -29,6 +33,10 @@ extern "C" dirent* readdir(DIR* directory) {
   }
   static const auto real = reinterpret_cast<dirent* (*)(DIR*)>(dlsym(RTLD_NEXT, "readdir"));
   return real(directory);
+}
+extern "C" int fsync(int file) {
+  synced.push_back(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file)));
+  return static_cast<int>(syscall(SYS_fsync, file));
 }
 
 namespace latchkey::inline client::internal {
@@ -281,6 +289,19 @@ TEST_F(OutboxTest, FullDisk_DeliversFromMemoryAndSaysSo) {
   process.transport->record.Always(Recorded);
   process.runtime->Advance(seconds(10));
   EXPECT_EQ(process.client->undelivered(), 0u);
+}
+
+TEST_F(OutboxTest, EveryNameOnTheWayToAnOutcome_IsSynced) {
+  for (std::uint64_t name = 1; name <= 2; ++name) {
+    synced.clear();
+    Process process = Start(name);
+    EXPECT_THAT(synced, testing::ElementsAre(directory_.path(), outbox_));
+    synced.clear();
+    EXPECT_TRUE(Pay(process).delivering);
+    ASSERT_EQ(synced.size(), 2u);
+    EXPECT_THAT(synced[0], testing::EndsWith(".new"));
+    EXPECT_EQ(synced[1], fs::path(synced[0]).parent_path());
+  }
 }
 
 TEST_F(OutboxTest, AFailingDisk_FailsNoConstructorAndLosesNothing) {
