@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -24,6 +25,9 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kFormat = "latchkey outcome 1\n";
 constexpr std::size_t kFileMax = std::size_t{4} << 20;
+
+// Opening an outbox takes no longer, unless its process has died of it.
+constexpr std::chrono::hours kOpeningMax(1);
 
 Error Failure(const std::string& what, const std::string& path) {
   return {.kind = Error::Kind::kUnavailable,
@@ -92,6 +96,21 @@ std::optional<std::vector<fs::path>> EntriesOf(const std::string& directory) {
   return entries;
 }
 
+// Whether Open gave it its name, which it has for good now, or has begun with so long ago that it
+// will not come to that. Other things in an outbox are not ours to touch.
+bool IsForTakingOver(const fs::path& path) {
+  std::string name = path.filename();
+  const bool hidden = name.starts_with('.');
+  if (hidden) name.erase(0, 1);
+  const std::size_t dash = name.find('-');
+  if (dash == std::string::npos || name.size() != dash + 17) return false;
+  if (name.find_first_not_of("0123456789abcdef-") != std::string::npos) return false;
+  if (!hidden) return true;
+  std::error_code unknown;
+  const auto changed = fs::last_write_time(path, unknown);
+  return !unknown && changed < fs::file_time_type::clock::now() - kOpeningMax;
+}
+
 // Removes the directory if nothing but its lock is left in it, and unlocks it.
 void LetGo(const std::string& directory, int lock) {
   const auto entries = EntriesOf(directory);
@@ -149,13 +168,16 @@ Outbox::~Outbox() {
 std::vector<std::string> Outbox::TakeOver() {
   std::vector<std::string> files;
   for (const fs::path& path : EntriesOf(directory_).value_or(std::vector<fs::path>())) {
-    if (path == own_.path || path.filename().string().starts_with('.')) continue;
-    if (OutcomesIn(path).value_or(std::vector<std::string>()).empty()) continue;
+    if (path == own_.path || !IsForTakingOver(path)) continue;
     const int lock = Lock(path);
     if (lock < 0) continue;
-    inherited_.push_back({path, lock});
-    // Looked at again: until just now it may have been somebody else's.
+    // Looked at only now: until just now it may have been somebody else's.
     const auto outcomes = OutcomesIn(path).value_or(std::vector<std::string>());
+    if (outcomes.empty()) {
+      LetGo(path, lock);
+      continue;
+    }
+    inherited_.push_back({path, lock});
     files.insert(files.end(), outcomes.begin(), outcomes.end());
   }
   return files;

@@ -1,5 +1,6 @@
 // Outcomes on disk: what a process knew and the service had not confirmed when the process ended.
 //
+//   <directory>/.<process id>-<random>/     of an Outbox that is being opened
 //   <directory>/<process id>-<random>/      of one Outbox, and written by no other
 //     lock                                  locked (flock) by the Outbox that works with this
 //     <number>.outcome                      one outcome, complete and synced
@@ -32,7 +33,8 @@ class Outbox {
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
-  // Takes over the directories whose processes are no more, and returns the outcomes in them.
+  // Takes over the directories whose processes are no more, and returns the outcomes in them. Those
+  // without any are removed, unless something was set aside there.
   std::vector<std::string> TakeOver();
 
   // Returns the name of the file that holds `request` durably, or what went wrong.

@@ -291,6 +291,36 @@ TEST_F(OutboxTest, FullDisk_DeliversFromMemoryAndSaysSo) {
   EXPECT_EQ(process.client->undelivered(), 0u);
 }
 
+TEST_F(OutboxTest, WhatTheDeadLeftEmpty_IsRemoved) {
+  const std::string name = "4711-0123456789abcdef";
+  const auto leave = [&](const std::string& directory, bool locked) {
+    fs::create_directories(outbox_ + "/" + directory);
+    if (locked) std::ofstream(outbox_ + "/" + directory + "/lock");
+    fs::last_write_time(outbox_ + "/" + directory,
+                        fs::file_time_type::clock::now() - std::chrono::hours(2));
+  };
+  for (const bool locked : {false, true}) {
+    leave(name, locked);
+    leave("." + name, locked);
+    Start(1).client.reset();
+    EXPECT_TRUE(fs::is_empty(outbox_)) << locked;
+  }
+}
+
+TEST_F(OutboxTest, WhatIsBeingOpenedOrIsNotOurs_IsLeftAlone) {
+  for (const char* other : {".4711-0123456789abcdef", "lost+found", "notes-of-last-winter",
+                            "4711-0123456789abcdef.old", ".snapshot"}) {
+    fs::create_directories(outbox_ + "/" + other);
+  }
+  Start(1).client.reset();
+  std::size_t left = 0;
+  for (const auto& entry : fs::directory_iterator(outbox_)) {
+    EXPECT_TRUE(fs::is_empty(entry)) << entry.path();
+    ++left;
+  }
+  EXPECT_EQ(left, 5u);
+}
+
 TEST_F(OutboxTest, EveryNameOnTheWayToAnOutcome_IsSynced) {
   for (std::uint64_t name = 1; name <= 2; ++name) {
     synced.clear();
