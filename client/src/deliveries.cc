@@ -14,6 +14,19 @@ constexpr std::chrono::seconds kPause(1);
 // Of those that wait in the outbox: how many are in memory and under way at once.
 constexpr std::size_t kWaitingAtOnce = 16;
 
+// The service cuts these at a few hundred bytes and says so (`truncated`). What it would not take
+// as one message, or the outbox not as one file, must not keep the outcome from arriving.
+constexpr std::size_t kTextSentMax = std::size_t{4} << 10;
+
+Outcome WithTextsCut(const Outcome& outcome) {
+  ResultFields fields = outcome.fields();
+  for (std::string* text : {&fields.code, &fields.provider_reference, &fields.content_type}) {
+    if (text->size() > kTextSentMax) text->resize(kTextSentMax);
+  }
+  return outcome.kind() == Outcome::Kind::kSucceeded ? Succeeded(std::move(fields))
+                                                     : Rejected(std::move(fields));
+}
+
 bool IsAnswered(const Answer<StoredResult>& answer) {
   return answer.ok() || answer.error().kind == Error::Kind::kRefused;
 }
@@ -76,6 +89,7 @@ void Deliveries::Deliver(RecordCall call, Callback<Progress> callback,
     MutexLock lock(mutex_);
     ++under_way_;
   }
+  call.outcome = WithTextsCut(call.outcome);
   std::string file = Write(call);
   connection_->RecordResult(
       call,

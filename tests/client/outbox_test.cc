@@ -291,6 +291,31 @@ TEST_F(OutboxTest, FullDisk_DeliversFromMemoryAndSaysSo) {
   EXPECT_EQ(process.client->undelivered(), 0u);
 }
 
+TEST_F(OutboxTest, TextsOfMegabytes_AreCutAndArrive) {
+  {
+    Process process = Start(1);
+    const std::string huge(std::size_t{5} << 20, '\xFF');
+    const RunResult run =
+        process.client->RunOnce("order:1", {.record_timeout = seconds(5)}, [&](Attempt&) {
+          return Rejected({.code = huge,
+                           .provider_reference = "pay_1" + huge,
+                           .content_type = huge,
+                           .payload = huge});
+        });
+    EXPECT_TRUE(run.delivering);
+    EXPECT_LT(process.transport->record.seen().at(0).ByteSizeLong(), std::size_t{2} << 20);
+  }
+  Process next = Start(2);
+  next.transport->record.Always(Recorded);
+  next.runtime->Advance(seconds(5));
+  ASSERT_EQ(next.transport->record.count(), 1u);
+  const v1::RecordResultRequest sent = next.transport->record.seen().at(0);
+  EXPECT_EQ(sent.outcome(), v1::Result::REJECTED);
+  EXPECT_THAT(sent.provider_reference(), testing::StartsWith("pay_1"));
+  EXPECT_GE(sent.code().size(), 4096u) << "above the service's limit, so that it says truncated";
+  EXPECT_THAT(FilesEnding(".damaged"), IsEmpty());
+}
+
 TEST_F(OutboxTest, WhatTheDeadLeftEmpty_IsRemoved) {
   const std::string name = "4711-0123456789abcdef";
   const auto leave = [&](const std::string& directory, bool locked) {
