@@ -14,6 +14,9 @@ constexpr std::chrono::seconds kPause(1);
 // Of those that wait in the outbox: how many are in memory and under way at once.
 constexpr std::size_t kWaitingAtOnce = 16;
 
+// How often to look for what processes left that died after this one began.
+constexpr std::chrono::seconds kTakeOverPeriod(30);
+
 // The service cuts these at a few hundred bytes and says so (`truncated`). What it would not take
 // as one message, or the outbox not as one file, must not keep the outcome from arriving.
 constexpr std::size_t kTextSentMax = std::size_t{4} << 10;
@@ -80,6 +83,8 @@ void Deliveries::TakeOver() {
     outbox = outbox_;
   }
   if (outbox == nullptr) return;
+  Runtime& runtime = *connection_->runtime();
+  runtime.RunAt(runtime.Now() + kTakeOverPeriod, [self = shared_from_this()] { self->TakeOver(); });
   for (std::string& file : outbox->TakeOver()) Queue({std::move(file), nullptr});
 }
 

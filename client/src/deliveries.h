@@ -16,7 +16,7 @@ namespace latchkey::inline client::internal {
 // Each outcome is tried until the service has acknowledged or refused it, or Close. Thread-safe.
 class Deliveries : public std::enable_shared_from_this<Deliveries> {
  public:
-  // With an outbox: what earlier processes left is on its way, too.
+  // With an outbox: what dead processes left is on its way, too, however late they die.
   static std::shared_ptr<Deliveries> Start(std::shared_ptr<Connection> connection,
                                            const ClientOptions& options);
 
@@ -51,7 +51,7 @@ class Deliveries : public std::enable_shared_from_this<Deliveries> {
   // In the outbox alone, until its turn comes.
   struct Waiting {
     std::string file;
-    // Null for what earlier processes left.
+    // Null for what other processes left.
     Callback<Answer<StoredResult>> in_the_end;
   };
 
@@ -61,7 +61,7 @@ class Deliveries : public std::enable_shared_from_this<Deliveries> {
   void OnTried(Delivery delivery, Answer<StoredResult> answer, const Callback<Progress>& callback);
   void GoOn(Delivery delivery);
   void End(const Delivery& delivery, const Answer<StoredResult>& answer);
-  // What earlier processes left.
+  // What dead processes left; now, and again every now and then.
   void TakeOver();
   void Queue(Waiting waiting);
   // One of a few lanes, each of which ends when nothing waits.

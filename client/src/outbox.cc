@@ -166,6 +166,12 @@ Outbox::~Outbox() {
 }
 
 std::vector<std::string> Outbox::TakeOver() {
+  std::erase_if(inherited_, [](const Claim& claim) {
+    const auto outcomes = OutcomesIn(claim.path);
+    const bool done = outcomes && outcomes->empty();
+    if (done) LetGo(claim.path, claim.lock);
+    return done;
+  });
   std::vector<std::string> files;
   for (const fs::path& path : EntriesOf(directory_).value_or(std::vector<fs::path>())) {
     if (path == own_.path || !IsForTakingOver(path)) continue;

@@ -34,7 +34,8 @@ class Outbox {
   Outbox& operator=(const Outbox&) = delete;
 
   // Takes over the directories whose processes are no more, and returns the outcomes in them. Those
-  // without any are removed, unless something was set aside there.
+  // without any, or without any by now, are removed, unless something was set aside there. To be
+  // called again from time to time, by one thread at a time.
   std::vector<std::string> TakeOver();
 
   // Returns the name of the file that holds `request` durably, or what went wrong.
@@ -57,7 +58,7 @@ class Outbox {
   const std::string directory_;
   // This process's.
   const Claim own_;
-  // Written by TakeOver alone, which is called before anything else.
+  // TakeOver's alone.
   std::vector<Claim> inherited_;
   std::atomic<std::uint64_t> last_number_ = 0;
 };

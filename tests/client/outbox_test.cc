@@ -291,6 +291,22 @@ TEST_F(OutboxTest, FullDisk_DeliversFromMemoryAndSaysSo) {
   EXPECT_EQ(process.client->undelivered(), 0u);
 }
 
+TEST_F(OutboxTest, WhatAProcessLeavesThatDiesLater_IsDeliveredToo) {
+  Process old = Start(1);
+  EXPECT_TRUE(Pay(old).delivering);
+  Process next = Start(2);
+  next.transport->record.Always(Recorded);
+  next.runtime->Advance(std::chrono::minutes(5));
+  EXPECT_EQ(next.transport->record.count(), 0u) << "the old one lives";
+  old.client.reset();
+  next.runtime->Advance(std::chrono::minutes(1));
+  EXPECT_EQ(next.transport->record.count(), 1u);
+  EXPECT_EQ(next.client->undelivered(), 0u);
+  next.runtime->Advance(std::chrono::minutes(1));
+  EXPECT_EQ(next.transport->record.count(), 1u);
+  EXPECT_EQ(std::distance(fs::directory_iterator(outbox_), {}), 1) << "the old one's is removed";
+}
+
 TEST_F(OutboxTest, TextsOfMegabytes_AreCutAndArrive) {
   {
     Process process = Start(1);
