@@ -54,8 +54,8 @@ bool WaitOut(Attempt& attempt, nanoseconds quarantine) {
   attempt.OnLost([alarm](const std::string&) { alarm->Ring(); });
   const std::stop_callback stop(attempt.stop_token(), [alarm] { alarm->Ring(); });
   while (attempt.doubt_age() <= quarantine) {
-    const nanoseconds left = quarantine - attempt.doubt_age() + nanoseconds(1);
-    if (alarm->WaitFor(std::min<nanoseconds>(left, kLook))) return false;
+    const nanoseconds left = std::min<nanoseconds>(quarantine - attempt.doubt_age(), kLook);
+    if (alarm->WaitFor(left + nanoseconds(1))) return false;
   }
   return true;
 }
