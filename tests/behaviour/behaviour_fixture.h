@@ -1,5 +1,5 @@
 // A real server in this process, over each store in turn, called through real gRPC on a loopback
-// port. The cases beside this file say what CONTRACT.md promises, one sentence a test.
+// port. The cases beside this file say what docs/semantics.md promises, one sentence a test.
 #pragma once
 
 #include <atomic>

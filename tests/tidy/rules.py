@@ -125,6 +125,7 @@ _WORDS = [
     (r".*", r"\b(TODO|FIXME|XXX)\b", r"$^", "words: finish it, or leave it out"),
     (_CODE + r"|.*\.md$", r"(?i)\bissue #?\d+|(?<![\w&/\"'#])#\d+\b", r"$^",
      "words: say it here, not by the number of an issue"),
+    (r".*", r"\bCONTRACT[.]md\b", r"$^", "words: the rules are in docs/semantics.md"),
     (r".*", r"(?<![\w.])/(work|home|root)/\w", r"$^", "words: a path of one machine"),
     (r".*", r"\b(deb\.debian|proxy\.golang|security\.debian|pypi)\.org\b", r"$^",
      "words: a package host; the machine knows where it gets packages"),

@@ -56,6 +56,7 @@ VIOLATIONS = [
     ("tools/run", "# XXX\n", "finish it"),
     ("storage/a.cc", "// See iss" "ue 12.\n", "number of an issue"),
     ("docs/a.md", "As said in #" "12.\n", "number of an issue"),
+    ("tests/behaviour/a.h", HEADER + "// See CONTRACT" ".md.\n", "docs/semantics.md"),
     ("tools/run", "cd /wo" "rk/x\n", "path of one machine"),
     ("docs/a.md", "see /ho" "me/me/x\n", "path of one machine"),
     ("tools/run", "curl http://deb.deb" "ian.org/\n", "package host"),
