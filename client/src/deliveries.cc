@@ -139,16 +139,17 @@ void Deliveries::OnTried(Delivery delivery, Answer<StoredResult> answer,
 
 void Deliveries::GoOn(Delivery delivery) {
   Runtime& runtime = *connection_->runtime();
-  runtime.RunAt(runtime.Now() + kPause, [self = shared_from_this(), delivery] {
-    RecordCall call = delivery.call;
-    call.deadline = self->connection_->runtime()->Now() + kRound;
-    self->connection_->RecordResult(std::move(call),
-                                    [self, delivery](const Answer<StoredResult>& answer) {
-                                      if (!IsAnswered(answer)) return self->GoOn(delivery);
-                                      self->End(delivery, answer);
-                                      delivery.in_the_end(answer);
-                                    });
-  });
+  runtime.RunAt(runtime.Now() + kPause,
+                [self = shared_from_this(), delivery = std::move(delivery)] {
+                  RecordCall call = delivery.call;
+                  call.deadline = self->connection_->runtime()->Now() + kRound;
+                  self->connection_->RecordResult(
+                      std::move(call), [self, delivery](const Answer<StoredResult>& answer) {
+                        if (!IsAnswered(answer)) return self->GoOn(delivery);
+                        self->End(delivery, answer);
+                        delivery.in_the_end(answer);
+                      });
+                });
 }
 
 void Deliveries::End(const Delivery& delivery, const Answer<StoredResult>& answer) {

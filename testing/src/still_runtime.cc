@@ -49,6 +49,7 @@ void StillRuntime::Cancel(TimerId id) {
   const auto found = state_->tasks.find(std::pair(time.mapped(), id));
   task = std::move(found->second);
   state_->tasks.erase(found);
+  state_->changed.NotifyAll();  // it may have been the one that was due
 }
 
 void StillRuntime::Wait(internal::Event& event, std::optional<BootClock::time_point> until) {

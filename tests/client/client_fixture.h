@@ -50,7 +50,7 @@ class ClientTest : public ::testing::Test {
 
   // A `create` that counts its calls.
   Work Doing(Outcome outcome) {
-    return [this, outcome](Attempt&) {
+    return [this, outcome = std::move(outcome)](Attempt&) {
       ++runs_;
       return outcome;
     };

@@ -177,9 +177,14 @@ TEST_F(RecoveryTest, WaitsTheQuarantineOutAndAsksAgain) {
 }
 
 TEST_F(RecoveryTest, WhatTurnsUpInTheQuarantineIsTheOutcome) {
-  const Passing passing(service_);
-  const RunResult run = RunRecovery(
-      {}, AskProvider(1min, Asking({std::nullopt, Succeeded({.provider_reference = "ch_1"})})));
+  std::optional<Passing> passing;
+  const Ask ask = [&](Attempt&) -> std::optional<Outcome> {
+    if (++asked_ > 1) return Succeeded({.provider_reference = "ch_1"});
+    passing.emplace(service_);
+    return std::nullopt;
+  };
+  const RunResult run = RunRecovery({}, AskProvider(1min, ask));
+  ASSERT_EQ(run.status, Status::kSucceeded);
   EXPECT_EQ(run.result->provider_reference, "ch_1");
 }
 
