@@ -16,8 +16,8 @@ CallStatus Refusal(grpc::StatusCode code, const std::string& reason,
                    const std::string& domain = "latchkey");
 
 template <typename Response>
-Play<Response> Failing(CallStatus status) {
-  return {.status = std::move(status)};
+Play<Response> Failing(const CallStatus& status) {
+  return {.status = status};
 }
 template <typename Response>
 Play<Response> Lost() {

@@ -54,14 +54,14 @@ class RecoveryTest : public ::testing::Test {
     service_.WillAnswer("order:1", std::move(granted));
     return client_.RunOnce("order:1", options, create, recover);
   }
-  RunResult RunRecovery(Recover granted, const Work& recover, AcquireOptions options = {}) {
+  RunResult RunRecovery(Recover granted, const Work& recover, const AcquireOptions& options = {}) {
     return Run(
         std::move(granted),
         [](Attempt&) {
           ADD_FAILURE() << "create was called";
           return Unknown();
         },
-        recover, std::move(options));
+        recover, options);
   }
 
   testing::FakeService service_;
