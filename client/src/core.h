@@ -92,6 +92,8 @@ Callback<T> On(const Executor& executor, Callback<T> callback) {
 template <typename T, typename Start>
 void Core::Go(Callback<T> callback, Start start) const {
   if (forked()) return Dispatch({}, [&] { callback(Failed<T>(AfterFork())); });
+  // The callback may drop the last Client before `start` returns.
+  const auto self = shared_from_this();
   start(Once<T>(On<T>(executor(), std::move(callback)), [] { return Failed<T>(Closed()); }));
 }
 

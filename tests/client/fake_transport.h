@@ -1,6 +1,7 @@
 // A network and a service that do what a test tells them.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -100,7 +101,8 @@ class FakeTransport final : public Transport {
   FakeMethod<v1::RecordResultRequest, v1::RecordResultResponse> record;
   FakeMethod<v1::ReleaseRequest, v1::ReleaseResponse> release;
   FakeMethod<v1::IssueKeyRequest, v1::IssueKeyResponse> issue;
-  bool shut_down = false;
+  // Clients that share this transport may be closed by several threads.
+  std::atomic<bool> shut_down = false;
 
   void AcquireLock(v1::AcquireLockRequest request, TryLimits limits,
                    Done<v1::AcquireLockResponse> done) override {
