@@ -111,6 +111,11 @@ class Connection {
   virtual void CheckResult(CheckCall call, Callback<Answer<KeyStatus>> callback) = 0;
   virtual void IssueKey(IssueCall call, Callback<Answer<std::string>> callback) = 0;
 
+  // Calls back if the service says that the lease of this token has ended, until Unwatch. What it
+  // does not say the next renewal finds out. Not every connection hears of it.
+  virtual void WatchLease(std::uint64_t /*fencing_token*/, Callback<std::string> /*lost*/) {}
+  virtual void UnwatchLease(std::uint64_t /*fencing_token*/) {}
+
   virtual const std::shared_ptr<Runtime>& runtime() const = 0;
   // Drops what is under way, in bounded time. Nothing is called back afterwards that did not begin
   // before.

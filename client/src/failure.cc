@@ -54,6 +54,23 @@ std::optional<Detail> FindDetail(const google::rpc::Status& status) {
 
 }  // namespace
 
+CallStatus StatusOf(const google::rpc::Status& refusal) {
+  return {static_cast<StatusCode>(refusal.code()), refusal.message(), refusal.SerializeAsString()};
+}
+
+CallStatus StatusOfLostLease(const std::string& reason) {
+  google::rpc::Status status;
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("latchkey");
+  const bool unavailable =
+      reason == "OVERLOADED" || reason == "SHUTTING_DOWN" || reason == "STORAGE_UNAVAILABLE";
+  status.set_code(unavailable ? StatusCode::UNAVAILABLE : StatusCode::FAILED_PRECONDITION);
+  status.set_message("the lease was not renewed");
+  status.add_details()->PackFrom(info);
+  return StatusOf(status);
+}
+
 Failure Explain(const CallStatus& status) {
   Failure failure;
   failure.error.message = status.message;

@@ -2,9 +2,14 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 #include "latchkey/answer.h"
 #include "transport.h"
+
+namespace google::rpc {
+class Status;
+}
 
 namespace latchkey::inline client::internal {
 
@@ -19,6 +24,11 @@ struct Failure {
   // The service asks not to come back sooner. 0: it does not say.
   std::chrono::nanoseconds retry_after = {};
 };
+
+// The status of the unary call that would have been refused so.
+CallStatus StatusOf(const google::rpc::Status& refusal);
+// The same for a lease that a heartbeat has not renewed, for this reason.
+CallStatus StatusOfLostLease(const std::string& reason);
 
 // `status` is not OK.
 Failure Explain(const CallStatus& status);

@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "grpc_session_stream.h"
 #include "latchkey/v1/coordination.grpc.pb.h"
 #include "library_thread.h"
+#include "session_transport.h"
 #include <grpc/support/time.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -105,10 +107,8 @@ grpc::ChannelArguments MakeChannelArguments() {
 
 class GrpcTransport final : public Transport {
  public:
-  explicit GrpcTransport(const std::string& target)
-      : stub_(v1::CoordinationService::NewStub(grpc::CreateCustomChannel(
-            target, grpc::InsecureChannelCredentials(), MakeChannelArguments()))),
-        calls_(std::make_shared<Calls>()) {}
+  explicit GrpcTransport(const std::shared_ptr<grpc::Channel>& channel)
+      : stub_(v1::CoordinationService::NewStub(channel)), calls_(std::make_shared<Calls>()) {}
 
   void AcquireLock(v1::AcquireLockRequest request, TryLimits limits,
                    Done<v1::AcquireLockResponse> done) override {
@@ -187,8 +187,13 @@ class GrpcTransport final : public Transport {
 
 }  // namespace
 
-std::shared_ptr<Transport> MakeGrpcTransport(const std::string& target) {
-  return std::make_shared<GrpcTransport>(target);
+std::shared_ptr<Transport> MakeGrpcTransport(const std::string& target, TransportKind kind,
+                                             const std::shared_ptr<Runtime>& runtime) {
+  const auto channel =
+      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), MakeChannelArguments());
+  auto unary = std::make_shared<GrpcTransport>(channel);
+  if (kind == TransportKind::kUnary) return unary;
+  return MakeSessionTransport(runtime, OpenOn(channel), std::move(unary));
 }
 
 }  // namespace latchkey::inline client::internal

@@ -43,6 +43,10 @@ std::shared_ptr<HeldLease> HeldLease::Start(std::shared_ptr<Connection> connecti
   std::shared_ptr<HeldLease> held(new HeldLease(std::move(connection), std::move(deliveries),
                                                 std::move(name), std::move(options),
                                                 std::move(grant)));
+  held->connection_->WatchLease(held->grant_.fencing_token,
+                                [weak = std::weak_ptr(held)](const std::string& reason) {
+                                  if (const auto self = weak.lock()) self->End(reason);
+                                });
   held->BeginRenewing();
   return held;
 }
@@ -270,6 +274,7 @@ void HeldLease::Lose(const std::string& reason) {
   if (!lost_reason_.empty()) return;
   lost_reason_ = reason;
   connection_->runtime()->Cancel(timer_);
+  connection_->UnwatchLease(grant_.fencing_token);
   if (!on_lost_.empty()) Tell(std::exchange(on_lost_, {}));
 }
 
@@ -310,9 +315,12 @@ void HeldLease::BeginRenewing() {
 }
 
 void HeldLease::ScheduleRenewal(BootClock::time_point when) {
+  // With others that are due at about the same time, so that one heartbeat renews them all.
+  const nanoseconds grid = std::max(options_.lease_duration / 30, nanoseconds(1));
+  const BootClock::time_point together = when - when.time_since_epoch() % grid;
   // At safe_until_ at the latest, so that the loss is noticed then.
   timer_ = connection_->runtime()->RunAt(
-      std::min(when, safe_until_), [self = shared_from_this()] { self->RenewInBackground(); });
+      std::min(together, safe_until_), [self = shared_from_this()] { self->RenewInBackground(); });
 }
 
 void HeldLease::RenewInBackground() {

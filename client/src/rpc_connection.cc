@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "attempt_id.h"
+#include "base/mutex.h"
 #include "convert.h"
 #include "waiting_call.h"
 
@@ -70,6 +72,44 @@ Error OfAttempt(Error error) {
 }
 
 }  // namespace
+
+// Who is to hear of the loss of which lease. Shared with the transport, which may outlive us.
+class RpcConnection::Watches {
+ public:
+  void Add(std::uint64_t fencing_token, Callback<std::string> lost) {
+    MutexLock lock(mutex_);
+    watches_.emplace(fencing_token, std::move(lost));
+  }
+  void Remove(std::uint64_t fencing_token) { (void)Take(fencing_token); }
+  void Tell(std::uint64_t fencing_token, const std::string& reason) {
+    if (const auto lost = Take(fencing_token)) lost(reason);
+  }
+
+ private:
+  // Called, and destroyed, without the lock.
+  Callback<std::string> Take(std::uint64_t fencing_token) {
+    MutexLock lock(mutex_);
+    auto watch = watches_.extract(fencing_token);
+    return watch.empty() ? nullptr : std::move(watch.mapped());
+  }
+
+  Mutex mutex_;
+  std::unordered_map<std::uint64_t, Callback<std::string>> watches_ GUARDED_BY(mutex_);
+};
+
+RpcConnection::RpcConnection(Link link)
+    : link_(std::move(link)), watches_(std::make_shared<Watches>()) {
+  link_.transport->SetLostListener(
+      [watches = watches_](std::uint64_t fencing_token, const std::string& reason) {
+        watches->Tell(fencing_token, reason);
+      });
+}
+
+void RpcConnection::WatchLease(std::uint64_t fencing_token, Callback<std::string> lost) {
+  watches_->Add(fencing_token, std::move(lost));
+}
+
+void RpcConnection::UnwatchLease(std::uint64_t fencing_token) { watches_->Remove(fencing_token); }
 
 void RpcConnection::Close() {
   link_.runtime->Stop();

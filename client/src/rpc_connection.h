@@ -22,7 +22,7 @@ struct Link {
 
 class RpcConnection final : public Connection {
  public:
-  explicit RpcConnection(Link link) : link_(std::move(link)) {}
+  explicit RpcConnection(Link link);
   ~RpcConnection() override { RpcConnection::Close(); }
 
   void AcquireLock(AcquireCall call, Callback<AcquireReply> callback) override;
@@ -32,11 +32,17 @@ class RpcConnection final : public Connection {
   void CheckResult(CheckCall call, Callback<Answer<KeyStatus>> callback) override;
   void IssueKey(IssueCall call, Callback<Answer<std::string>> callback) override;
 
+  void WatchLease(std::uint64_t fencing_token, Callback<std::string> lost) override;
+  void UnwatchLease(std::uint64_t fencing_token) override;
+
   const std::shared_ptr<Runtime>& runtime() const override { return link_.runtime; }
   void Close() override;
 
  private:
+  class Watches;
+
   const Link link_;
+  const std::shared_ptr<Watches> watches_;
 };
 
 }  // namespace latchkey::inline client::internal

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <stop_token>
 #include <string>
@@ -30,6 +31,10 @@ struct TryLimits {
 template <typename Response>
 using Done = std::function<void(const CallStatus&, Response)>;
 
+// Called when the service says that a lease has ended without its holder's word: its token, and a
+// refusal's reason. Like Done otherwise.
+using LostListener = std::function<void(std::uint64_t fencing_token, const std::string& reason)>;
+
 // Thread-safe. A try ends with DEADLINE_EXCEEDED soon after its time-out, and with CANCELLED soon
 // after it was asked to stop.
 class Transport {
@@ -48,6 +53,9 @@ class Transport {
                        Done<v1::ReleaseResponse> done) = 0;
   virtual void IssueKey(v1::IssueKeyRequest request, TryLimits limits,
                         Done<v1::IssueKeyResponse> done) = 0;
+
+  // Before the first call. Not every transport hears of losses.
+  virtual void SetLostListener(LostListener) {}
 
   // Ends everything under way with CANCELLED, and everything begun later at once. Returns within
   // about a second. Repeatable.

@@ -360,6 +360,7 @@ Step Lapse(KeyState& key, const Context& context) {
   Step step;
   step.durable = true;
   step.lapsed = true;
+  step.lapsed_token = key.record->fencing_token();
   step.lapsed_started = key.record->effect_started();
   if (LapseIsForgotten(*key.record)) {
     step.former_attempt = key.record->attempt_id();

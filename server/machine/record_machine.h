@@ -105,6 +105,7 @@ struct Step {
   std::string former_attempt;
   // A lease ended without the holder's word; `lapsed_started`: it was marked.
   bool lapsed = false;
+  std::uint64_t lapsed_token = 0;
   bool lapsed_started = false;
   // A report was kept that could not be recorded.
   bool late_outcome_kept = false;

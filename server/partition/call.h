@@ -20,6 +20,8 @@ class Message;
 
 namespace latchkey {
 
+class LeaseListener;
+
 // A request and where its response goes. Both outlive the call.
 template <class Request, class Response>
 struct Exchange {
@@ -57,6 +59,9 @@ class Call {
   // Answers with a response that many calls share, so that its size counts once while they queue to
   // be written. The implementation copies it when the call's turn has come.
   virtual void FinishShared(std::shared_ptr<const google::protobuf::Message> response) = 0;
+
+  // Who hears of the loss of the lease that this call is granted or renews. Empty: nobody.
+  virtual std::weak_ptr<LeaseListener> lease_listener() { return {}; }
 
   // The caller is known to be gone: nothing may be granted to it any more (L9). Any thread.
   void SetGone() { gone_.store(true, std::memory_order_release); }

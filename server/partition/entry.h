@@ -34,6 +34,8 @@ struct Partition::Entry {
   std::optional<MonotonicTime> timer;
   // Somebody was, or may have been, sent the newest grant, so it is not taken back.
   bool grant_sent = false;
+  // Who hears that the lease is lost. Whoever was granted or renewed it last.
+  std::weak_ptr<LeaseListener> listener;
 
   // The batch at hand.
   bool visited = false;

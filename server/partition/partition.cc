@@ -12,6 +12,7 @@
 #include "server/partition/fail_stop.h"
 #include "server/partition/live_counts.h"
 #include "server/partition/refusals.h"
+#include "server/partition/reply_gathering.h"
 #include "server/retention/retention.h"
 
 namespace latchkey {
@@ -75,6 +76,7 @@ void Partition::BeginServing() {
 }
 
 void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime taken_at) {
+  ReplyGathering replies;
   std::vector<Work> backlog = std::exchange(backlog_, {});
   now_ = environment_.retention->At(environment_.clock->Monotonic());
   ExtendLeasesAfterStall();
@@ -90,6 +92,7 @@ void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime ta
   for (Work& item : backlog) Run(item);
   for (Work& item : work) Run(item);
   if (!more_queued) FireLeaseTimers(std::min(now_.monotonic, taken_at));
+  replies.Flush();  // what need not wait for the commit
   if (!Commit()) {
     FailEverything();
     return;
@@ -243,6 +246,9 @@ void Partition::ApplyToCall(Entry& entry, Call& call, Step step, State::State be
   const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation);
   if (step.granted) EndRepeatedWait(entry, *acquire->request);
   Apply(entry, step, before);
+  if (std::holds_alternative<RenewLeaseExchange>(call.operation) && !step.refusal.has_value()) {
+    entry.listener = call.lease_listener();
+  }
   const bool grant = acquire != nullptr && acquire->response->has_grant();
   Answer answer;
   answer.call = &call;
@@ -258,6 +264,7 @@ void Partition::ApplyToCall(Entry& entry, Call& call, Step step, State::State be
 }
 
 void Partition::Apply(Entry& entry, const Step& step, State::State before) {
+  if (step.lapsed) NoteLoss(entry, step.lapsed_token);
   if (step.durable) Stage(entry);
   if (!step.ended_attempt.empty()) {
     ended_attempts_.Add(entry.store_key, step.ended_attempt, now_.monotonic);
@@ -365,6 +372,8 @@ void Partition::SendAnswers() {
   std::vector<Work> deferred = std::exchange(backlog_, {});
   for (Answer& answer : answers_) Send(answer, now);
   answers_.clear();
+  for (auto& [listener, lost] : losses_) listener->OnLeaseLost(lost);
+  losses_.clear();
   // After the grants to take back, so that none of them is repeated to a retry first.
   backlog_.insert(backlog_.end(), deferred.begin(), deferred.end());
 }
@@ -373,22 +382,33 @@ void Partition::Send(Answer& answer, MonotonicTime now) {
   Call& call = *answer.call;
   if (answer.refusal.has_value()) return call.Finish(std::move(answer.refusal));
   if (answer.shared != nullptr) return call.FinishShared(std::move(answer.shared));
-  if (answer.granted != nullptr) NoteGrant(*answer.granted, call);
+  if (answer.granted != nullptr && !NoteGrant(*answer.granted, call)) {
+    return call.Finish(Cancelled());
+  }
   StampReply(call, answer.lease_deadline, now);
   call.Finish(std::nullopt);
 }
 
 // A grant of this batch gets its token. One that is repeated has it, and the key may have gone to
 // somebody else since, in this very batch.
-void Partition::NoteGrant(Entry& entry, const Call& call) {
+bool Partition::NoteGrant(Entry& entry, Call& call) {
   auto& grant = *std::get<AcquireLockExchange>(call.operation).response->mutable_grant();
   if (grant.fencing_token() == 0) grant.set_fencing_token(entry.state.record->fencing_token());
   const auto& record = entry.state.record;
-  if (!record.has_value() || record->fencing_token() != grant.fencing_token()) return;
+  if (!record.has_value() || record->fencing_token() != grant.fencing_token()) return true;
   if (!call.gone()) {
     entry.grant_sent = true;
+    entry.listener = call.lease_listener();
   } else if (!entry.grant_sent) {
     backlog_.emplace_back(UndoUnsentGrant{entry.store_key, grant.fencing_token()});
+    return false;
+  }
+  return true;
+}
+
+void Partition::NoteLoss(Entry& entry, std::uint64_t fencing_token) {
+  if (auto listener = std::exchange(entry.listener, {}).lock()) {
+    losses_.emplace_back(std::move(listener), LostLease{entry.store_key, fencing_token});
   }
 }
 
@@ -408,6 +428,7 @@ void Partition::DropIdleEntries() {
 void Partition::FailEverything() {
   for (Answer& answer : answers_) answer.call->Finish(StorageUnavailable());
   answers_.clear();
+  losses_.clear();
   for (Work& item : backlog_) RefuseFailedStore(item);
   backlog_.clear();
   for (auto& [store_key, entry] : entries_) {

@@ -17,6 +17,7 @@
 #include "server/machine/record_machine.h"
 #include "server/partition/call.h"
 #include "server/partition/ended_attempts.h"
+#include "server/partition/lease_listener.h"
 #include "server/partition/timer_queue.h"
 #include "server/partition/wait_queue.h"
 #include "storage/record_store.h"
@@ -135,7 +136,9 @@ class Partition {
   // To be sent once the batch is durable.
   Answer& AnswerLater(Call& call, std::optional<Refusal> refusal = std::nullopt);
   void Send(Answer& answer, MonotonicTime now);
-  void NoteGrant(Entry& entry, const Call& call);
+  // Completes the grant; false if it will be undone, so that the call must not hear of it.
+  bool NoteGrant(Entry& entry, Call& call);
+  void NoteLoss(Entry& entry, std::uint64_t fencing_token);
   Entry* Find(const std::string& store_key) const;
   Entry& FindOrAdd(const std::string& store_key);
 
@@ -154,6 +157,7 @@ class Partition {
   std::vector<Entry*> visited_;
   std::vector<Entry*> staged_;
   std::vector<Answer> answers_;
+  std::vector<std::pair<std::shared_ptr<LeaseListener>, LostLease>> losses_;
   // For the next batch: calls that need a token that this one's commit gives, and grants to take
   // back.
   std::vector<Work> backlog_;

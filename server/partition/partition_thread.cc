@@ -34,23 +34,36 @@ void PartitionThread::Stop() {
   thread_.join();
 }
 
-std::optional<Refusal> PartitionThread::Submit(Call& call) {
-  MutexLock lock(mutex_);
-  if (stopping_) return ShuttingDown();
-  if (queue_.size() >= limits_.queued_calls ||
-      queued_bytes_ + call.request_bytes > limits_.queued_bytes) {
-    return Overloaded();
+std::optional<PartitionThread::NotTaken> PartitionThread::Submit(std::span<Call* const> calls) {
+  std::size_t taken = 0;
+  bool wake = false;
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) return NotTaken{0, ShuttingDown()};
+    wake = sleeping_;
+    for (; taken < calls.size(); ++taken) {
+      const std::size_t bytes = calls[taken]->request_bytes;
+      if (queue_.size() >= limits_.queued_calls || queued_bytes_ + bytes > limits_.queued_bytes) {
+        break;
+      }
+      queued_bytes_ += bytes;
+      queue_.emplace_back(calls[taken]);
+    }
   }
-  queued_bytes_ += call.request_bytes;
-  queue_.emplace_back(&call);
-  if (sleeping_) changed_.NotifyOne();
+  // Not with the mutex held: the thread would wake only to wait for it.
+  if (wake) changed_.NotifyOne();
+  if (taken < calls.size()) return NotTaken{taken, Overloaded()};
   return std::nullopt;
 }
 
 void PartitionThread::Post(Work work) {
-  MutexLock lock(mutex_);
-  queue_.push_back(std::move(work));
-  if (sleeping_) changed_.NotifyOne();
+  bool wake = false;
+  {
+    MutexLock lock(mutex_);
+    queue_.push_back(std::move(work));
+    wake = sleeping_;
+  }
+  if (wake) changed_.NotifyOne();
 }
 
 std::size_t PartitionThread::queue_length() const {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -25,8 +26,13 @@ class PartitionThread {
   // Ends all waits, decides what is queued, and ends the thread.
   void Stop();
 
-  // Takes the call until it is finished. Or says why not: the queue is full, or Stop was called.
-  [[nodiscard]] std::optional<Refusal> Submit(Call& call);
+  // Why not all of the calls were taken: the queue is full, or Stop was called.
+  struct NotTaken {
+    std::size_t taken;  // the first so many were
+    Refusal refusal;
+  };
+  // Takes the calls, in this order, each until it is finished.
+  [[nodiscard]] std::optional<NotTaken> Submit(std::span<Call* const> calls);
   // Takes work that must not be refused; there is at most one piece for each call.
   void Post(Work work);
 

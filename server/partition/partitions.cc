@@ -42,7 +42,19 @@ absl::Status Partitions::Start() {
 }
 
 void Partitions::Submit(Call& call) {
-  if (auto refusal = For(call.store_key).Submit(call)) call.Finish(std::move(refusal));
+  Call* const calls[] = {&call};
+  if (auto refused = For(call.store_key).Submit(calls)) call.Finish(std::move(refused->refusal));
+}
+
+void Partitions::Submit(std::span<Call* const> calls) {
+  std::vector<std::vector<Call*>> by_partition(threads_.size());
+  for (Call* call : calls) by_partition[PlaceOf(call->store_key)].push_back(call);
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    const std::span<Call* const> part = by_partition[i];
+    const auto refused = part.empty() ? std::nullopt : threads_[i]->Submit(part);
+    if (!refused.has_value()) continue;
+    for (Call* call : part.subspan(refused->taken)) call->Finish(refused->refusal);
+  }
 }
 
 void Partitions::Cancel(const std::string& store_key, const Call* call, std::uint64_t serial) {
@@ -57,8 +69,8 @@ void Partitions::Stop() {
   for (auto& thread : threads_) thread->Stop();
 }
 
-PartitionThread& Partitions::For(std::string_view store_key) {
-  return *threads_[absl::Hash<std::string_view>()(store_key) % threads_.size()];
+std::size_t Partitions::PlaceOf(std::string_view store_key) const {
+  return absl::Hash<std::string_view>()(store_key) % threads_.size();
 }
 
 }  // namespace latchkey

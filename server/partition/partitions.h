@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,8 @@ class Partitions {
   // Takes the call until it is finished; one that cannot be queued is refused at once: OVERLOADED,
   // or after Stop SHUTTING_DOWN.
   void Submit(Call& call);
+  // The same for many, which keep their order on each key.
+  void Submit(std::span<Call* const> calls);
   // The caller of a call that may be waiting is gone: it leaves the queue.
   void Cancel(const std::string& store_key, const Call* call, std::uint64_t serial);
 
@@ -36,7 +39,8 @@ class Partitions {
   std::size_t waiters() const { return waiters_.load(); }
 
  private:
-  PartitionThread& For(std::string_view store_key);
+  std::size_t PlaceOf(std::string_view store_key) const;
+  PartitionThread& For(std::string_view store_key) { return *threads_[PlaceOf(store_key)]; }
 
   PartitionEnvironment environment_;
   std::atomic<std::size_t> waiters_ = 0;

@@ -1,6 +1,7 @@
 #include "server/service/admin_service.h"
 
 #include "server/service/not_implemented.h"
+#include "server/service/unary_call.h"
 
 namespace latchkey {
 namespace {
@@ -36,7 +37,7 @@ class ListCall final : public grpc::ServerUnaryReactor {
 grpc::ServerUnaryReactor* AdminService::GetRecord(grpc::CallbackServerContext*,
                                                   const v1::GetRecordRequest* request,
                                                   v1::GetRecordResponse* response) {
-  return environment_.Start(*request, response);
+  return StartUnary(environment_, *request, response);
 }
 
 grpc::ServerUnaryReactor* AdminService::ListRecords(grpc::CallbackServerContext* context,
@@ -53,19 +54,19 @@ grpc::ServerUnaryReactor* AdminService::ListRecords(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* AdminService::ResolveOutcome(grpc::CallbackServerContext*,
                                                        const v1::ResolveOutcomeRequest* request,
                                                        v1::ResolveOutcomeResponse* response) {
-  return environment_.Start(*request, response);
+  return StartUnary(environment_, *request, response);
 }
 
 grpc::ServerUnaryReactor* AdminService::ForceRelease(grpc::CallbackServerContext*,
                                                      const v1::ForceReleaseRequest* request,
                                                      v1::ForceReleaseResponse* response) {
-  return environment_.Start(*request, response);
+  return StartUnary(environment_, *request, response);
 }
 
 grpc::ServerUnaryReactor* AdminService::DeleteRecord(grpc::CallbackServerContext*,
                                                      const v1::DeleteRecordRequest* request,
                                                      v1::DeleteRecordResponse* response) {
-  return environment_.Start(*request, response);
+  return StartUnary(environment_, *request, response);
 }
 
 grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerContext* context,

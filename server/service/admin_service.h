@@ -4,8 +4,8 @@
 #include <functional>
 
 #include "latchkey/v1/admin.grpc.pb.h"
+#include "server/calls/call_environment.h"
 #include "server/service/record_lister.h"
-#include "server/service/service_environment.h"
 
 namespace latchkey {
 
@@ -13,7 +13,7 @@ namespace latchkey {
 class AdminService final : public v1::AdminService::CallbackService {
  public:
   // `fill_status` answers GetServerStatus.
-  AdminService(const ServiceEnvironment& environment, RecordLister& lister,
+  AdminService(const CallEnvironment& environment, RecordLister& lister,
                std::function<void(v1::GetServerStatusResponse*)> fill_status)
       : environment_(environment), lister_(lister), fill_status_(std::move(fill_status)) {}
 
@@ -45,7 +45,7 @@ class AdminService final : public v1::AdminService::CallbackService {
       grpc::CallbackServerContext* context, const v1::WatchRecordsRequest* request) override;
 
  private:
-  const ServiceEnvironment& environment_;
+  const CallEnvironment& environment_;
   RecordLister& lister_;
   const std::function<void(v1::GetServerStatusResponse*)> fill_status_;
 };

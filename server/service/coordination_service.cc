@@ -1,6 +1,7 @@
 #include "server/service/coordination_service.h"
 
 #include "server/service/not_implemented.h"
+#include "server/service/unary_call.h"
 #include "server/service/uuid7.h"
 
 namespace latchkey {
@@ -8,31 +9,31 @@ namespace latchkey {
 grpc::ServerUnaryReactor* CoordinationService::AcquireLock(grpc::CallbackServerContext*,
                                                            const v1::AcquireLockRequest* request,
                                                            v1::AcquireLockResponse* response) {
-  return environment_.Start(*request, response);
+  return StartUnary(environment_, *request, response);
 }
 
 grpc::ServerUnaryReactor* CoordinationService::RenewLease(grpc::CallbackServerContext*,
                                                           const v1::RenewLeaseRequest* request,
                                                           v1::RenewLeaseResponse* response) {
-  return environment_.Start(*request, response);
+  return StartUnary(environment_, *request, response);
 }
 
 grpc::ServerUnaryReactor* CoordinationService::CheckResult(grpc::CallbackServerContext*,
                                                            const v1::CheckResultRequest* request,
                                                            v1::CheckResultResponse* response) {
-  return environment_.Start(*request, response);
+  return StartUnary(environment_, *request, response);
 }
 
 grpc::ServerUnaryReactor* CoordinationService::RecordResult(grpc::CallbackServerContext*,
                                                             const v1::RecordResultRequest* request,
                                                             v1::RecordResultResponse* response) {
-  return environment_.Start(*request, response);
+  return StartUnary(environment_, *request, response);
 }
 
 grpc::ServerUnaryReactor* CoordinationService::Release(grpc::CallbackServerContext*,
                                                        const v1::ReleaseRequest* request,
                                                        v1::ReleaseResponse* response) {
-  return environment_.Start(*request, response);
+  return StartUnary(environment_, *request, response);
 }
 
 grpc::ServerUnaryReactor* CoordinationService::IssueKey(grpc::CallbackServerContext* context,
@@ -48,10 +49,9 @@ grpc::ServerUnaryReactor* CoordinationService::IssueKey(grpc::CallbackServerCont
   return FinishAtOnce(context, grpc::Status::OK);
 }
 
-grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* CoordinationService::Session(
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* CoordinationService::Session(
     grpc::CallbackServerContext*) {
-  using Reactor = grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>;
-  return new EndedStream<Reactor>(NotImplemented("Session"));
+  return sessions_.Open();
 }
 
 }  // namespace latchkey

@@ -2,14 +2,26 @@
 #pragma once
 
 #include "latchkey/v1/coordination.grpc.pb.h"
-#include "server/service/service_environment.h"
+#include "server/calls/call_environment.h"
+#include "server/service/session_streams.h"
 
 namespace latchkey {
 
+// Every call by callbacks, and Session as bytes: see session_streams.h.
+using CoordinationCallbacks = v1::CoordinationService::WithCallbackMethod_AcquireLock<
+    v1::CoordinationService::WithCallbackMethod_RenewLease<
+        v1::CoordinationService::WithCallbackMethod_CheckResult<
+            v1::CoordinationService::WithCallbackMethod_RecordResult<
+                v1::CoordinationService::WithCallbackMethod_Release<
+                    v1::CoordinationService::WithCallbackMethod_IssueKey<
+                        v1::CoordinationService::WithRawCallbackMethod_Session<
+                            v1::CoordinationService::Service>>>>>>>;
+
 // Thread-safe; the methods never block.
-class CoordinationService final : public v1::CoordinationService::CallbackService {
+class CoordinationService final : public CoordinationCallbacks {
  public:
-  explicit CoordinationService(const ServiceEnvironment& environment) : environment_(environment) {}
+  explicit CoordinationService(const CallEnvironment& environment)
+      : environment_(environment), sessions_(environment) {}
 
   grpc::ServerUnaryReactor* AcquireLock(grpc::CallbackServerContext* context,
                                         const v1::AcquireLockRequest* request,
@@ -29,11 +41,14 @@ class CoordinationService final : public v1::CoordinationService::CallbackServic
   grpc::ServerUnaryReactor* IssueKey(grpc::CallbackServerContext* context,
                                      const v1::IssueKeyRequest* request,
                                      v1::IssueKeyResponse* response) override;
-  grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* Session(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Session(
       grpc::CallbackServerContext* context) override;
 
+  SessionStreams& sessions() { return sessions_; }
+
  private:
-  const ServiceEnvironment& environment_;
+  const CallEnvironment& environment_;
+  SessionStreams sessions_;
 };
 
 }  // namespace latchkey

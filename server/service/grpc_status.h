@@ -1,4 +1,4 @@
-// How a refusal travels: the one table from reasons to gRPC status codes.
+// A refusal as the status of a gRPC call.
 #pragma once
 
 #include "server/machine/refusal.h"
@@ -9,9 +9,7 @@ class Status;
 
 namespace latchkey {
 
-// A status with one google.rpc.ErrorInfo (domain "latchkey"), and a google.rpc.RetryInfo where the
-// refusal has a time to retry. The reason UNSPECIFIED, for a caller that is gone, becomes a plain
-// CANCELLED.
+// What rpc_status.h makes of it, with the details where gRPC carries them.
 grpc::Status ToGrpcStatus(const Refusal& refusal);
 
 }  // namespace latchkey

@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "latchkey/v1/admin.pb.h"
+#include "server/machine/proto_time.h"
 #include "server/machine/record_machine.h"
 #include "server/partition/refusals.h"
 #include "storage/record_store.h"
@@ -38,7 +39,7 @@ Refusal RangeCorrupt() {
 // GetRecord calls to the partitions, for a whole page at a time.
 class LiveRecords {
  public:
-  explicit LiveRecords(const ServiceEnvironment& environment) : environment_(environment) {}
+  explicit LiveRecords(const CallEnvironment& environment) : environment_(environment) {}
 
   // Starts reading; the answer is valid after Wait.
   const v1::Record& Read(const std::string& store_key) {
@@ -81,7 +82,7 @@ class LiveRecords {
     v1::GetRecordResponse response;
   };
 
-  const ServiceEnvironment& environment_;
+  const CallEnvironment& environment_;
   std::vector<std::unique_ptr<ReadCall>> reads_;
   Mutex mutex_;
   Condition finished_;
@@ -142,7 +143,7 @@ class RecordLister::Page {
   bool full_ = false;
 };
 
-RecordLister::RecordLister(const ServiceEnvironment& environment, storage::RecordStore& store)
+RecordLister::RecordLister(const CallEnvironment& environment, storage::RecordStore& store)
     : environment_(environment), store_(store), thread_([this] { Run(); }) {}
 
 RecordLister::~RecordLister() { Stop(); }

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "server/calls/call_environment.h"
 #include "server/machine/refusal.h"
-#include "server/service/service_environment.h"
 
 namespace latchkey::storage {
 class RecordStore;
@@ -30,7 +30,7 @@ class RecordLister {
  public:
   using Done = std::function<void(const std::optional<Refusal>& refusal)>;
 
-  RecordLister(const ServiceEnvironment& environment, storage::RecordStore& store);
+  RecordLister(const CallEnvironment& environment, storage::RecordStore& store);
   // Stops, if that was not done before.
   ~RecordLister();
 
@@ -55,7 +55,7 @@ class RecordLister {
   std::optional<Refusal> AddMatching(const std::vector<storage::Scanned>& scanned, Page& page,
                                      std::size_t* consumed);
 
-  const ServiceEnvironment& environment_;
+  const CallEnvironment& environment_;
   storage::RecordStore& store_;
 
   Mutex mutex_;

@@ -2,12 +2,12 @@
 
 #include "base/failpoint.h"
 #include "latchkey/v1/admin.pb.h"
+#include "server/calls/call_environment.h"
 #include "server/machine/proto_time.h"
 #include "server/service/admin_service.h"
 #include "server/service/coordination_service.h"
 #include "server/service/record_lister.h"
 #include "server/service/server_status.h"
-#include "server/service/service_environment.h"
 #include "storage/record_store.h"
 #include <grpc/health/v1/health.pb.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
@@ -48,15 +48,15 @@ void SetHealth(grpc::Server& server, bool serving) {
 }  // namespace
 
 struct Server::Services {
-  Services(const ServiceEnvironment& service_environment, const Server& server,
+  Services(const CallEnvironment& call_environment, const Server& server,
            storage::RecordStore& store)
-      : environment(service_environment),
+      : environment(call_environment),
         lister(environment, store),
         coordination(environment),
         admin(environment, lister,
               [&server](v1::GetServerStatusResponse* response) { server.FillStatus(response); }) {}
 
-  const ServiceEnvironment environment;
+  const CallEnvironment environment;
   RecordLister lister;
   CoordinationService coordination;
   AdminService admin;
@@ -114,8 +114,8 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
 
 absl::Status Server::StartGrpc() {
   services_ = std::make_unique<Services>(
-      ServiceEnvironment{options_.limits, options_.namespaces, clock_, *retention_, *partitions_,
-                         reply_budget_, fail_stop_, shut_down_},
+      CallEnvironment{options_.limits, options_.namespaces, clock_, *retention_, *partitions_,
+                      reply_budget_, fail_stop_, shut_down_},
       *this, *store_);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -150,7 +150,10 @@ absl::Status Server::Shutdown(Duration drain) {
   if (grpc_server_ != nullptr) SetHealth(*grpc_server_, false);
   if (partitions_ != nullptr) partitions_->EndAllWaits();
   // Before gRPC, which waits for every call and cannot cut a listing off.
-  if (services_ != nullptr) services_->lister.Stop();
+  if (services_ != nullptr) {
+    services_->coordination.sessions().Drain();
+    services_->lister.Stop();
+  }
   if (grpc_server_ != nullptr) {
     grpc_server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                                         gpr_time_from_nanos(drain.count(), GPR_TIMESPAN)));

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "server/calls/reply_budget.h"
 #include "server/machine/limits.h"
 #include "server/machine/namespaces.h"
 #include "server/partition/fail_stop.h"
@@ -19,7 +20,6 @@
 #include "server/partition/partitions.h"
 #include "server/retention/retention.h"
 #include "server/service/housekeeper.h"
-#include "server/service/reply_budget.h"
 
 namespace grpc {
 class Server;

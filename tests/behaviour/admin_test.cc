@@ -242,7 +242,6 @@ TEST_P(AdminTest, CallsThatAreNotOfferedYetSaySo) {
   EXPECT_EQ(reason(admin().ClearRestoreDoubt(&c1, {}, &cleared)), "NOT_IMPLEMENTED");
   EXPECT_EQ(reason(admin().CreateBackup(&c2, {}, &backup)), "NOT_IMPLEMENTED");
   EXPECT_EQ(reason(admin().WatchRecords(&c3, {})->Finish()), "NOT_IMPLEMENTED");
-  EXPECT_EQ(reason(coordination().Session(&c4)->Finish()), "NOT_IMPLEMENTED");
 }
 
 }  // namespace

@@ -16,6 +16,15 @@ namespace latchkey::inline client {
 // outlive what is under way.
 using Executor = std::function<void(std::function<void()> task)>;
 
+// How calls travel. What they mean is the same.
+enum class TransportKind {
+  // Many calls in one frame of a stream, and one heartbeat for all leases: much the fastest. Falls
+  // back to kUnary where the service or something before it knows no sessions.
+  kSession,
+  // An RPC for each call: what a proxy can see, route and log by itself.
+  kUnary,
+};
+
 // For all calls of a Client.
 struct ClientOptions {
   // Where the keys live: tenant and operation, such as "shop/charge". Client::InNamespace changes
@@ -24,6 +33,8 @@ struct ClientOptions {
   // Who asks, for people: shown to others that contend, to operators and in records. Empty: host
   // and process id.
   std::string holder_id = {};
+  // How its calls travel.
+  TransportKind transport = TransportKind::kSession;
   // The deadline of one try of one RPC. A try that waits in the service's queue gets its wait on
   // top.
   std::chrono::nanoseconds rpc_timeout = std::chrono::seconds(5);

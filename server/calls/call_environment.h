@@ -1,10 +1,13 @@
-// What the services share. Everything here outlives them.
+// What every call needs from its server, however it arrives. Everything here outlives the calls.
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
+#include "server/calls/reply_budget.h"
 #include "server/machine/limits.h"
 #include "server/machine/namespaces.h"
 #include "server/machine/request_checks.h"
@@ -12,8 +15,6 @@
 #include "server/partition/partitions.h"
 #include "server/partition/refusals.h"
 #include "server/retention/retention.h"
-#include "server/service/reply_budget.h"
-#include "server/service/unary_call.h"
 #include "storage/store_key.h"
 
 namespace latchkey {
@@ -22,7 +23,12 @@ inline std::string_view NamespaceOrDefault(const std::string& name_space) {
   return name_space.empty() ? std::string_view("default") : std::string_view(name_space);
 }
 
-struct ServiceEnvironment {
+template <class Request>
+std::string StoreKeyOf(const Request& request) {
+  return storage::MakeStoreKey(NamespaceOrDefault(request.namespace_()), request.key());
+}
+
+struct CallEnvironment {
   const Limits& limits;
   const Namespaces& namespaces;
   Clock& clock;
@@ -39,6 +45,7 @@ struct ServiceEnvironment {
     return std::nullopt;
   }
 
+  // What is wrong with the request itself, if anything is.
   template <class Request>
   std::optional<Refusal> Check(const Request& request) const {
     CheckContext context;
@@ -46,21 +53,6 @@ struct ServiceEnvironment {
     context.settings = &namespaces.Get(NamespaceOrDefault(request.namespace_()));
     context.latest = retention.At(clock.Monotonic()).latest;
     return CheckRequest(request, context);
-  }
-
-  // Refuses a malformed request, and hands any other to the partition of its key.
-  template <class Request, class Response>
-  grpc::ServerUnaryReactor* Start(const Request& request, Response* response) const {
-    auto* call = new UnaryCall<Request, Response>(
-        request, response,
-        storage::MakeStoreKey(NamespaceOrDefault(request.namespace_()), request.key()), clock,
-        partitions, reply_budget);
-    if (auto refusal = Check(request)) {
-      call->Finish(std::move(refusal));
-    } else {
-      partitions.Submit(*call);
-    }
-    return call;
   }
 };
 

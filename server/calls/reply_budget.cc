@@ -1,4 +1,4 @@
-#include "server/service/reply_budget.h"
+#include "server/calls/reply_budget.h"
 
 #include <utility>
 #include <vector>

@@ -1,0 +1,96 @@
+// A call whose reply is sent when there is room for it, whatever it is sent by.
+//
+// Large replies in flight are counted, and those over the budget wait without a copy of what they
+// will say: waiters share one, and a read is read again when its turn has come. Not counted are the
+// replies of the batch that a partition is deciding, and replies of up to kSmallReplyBytes. What an
+// operator's ResolveOutcome shows waits as it is, because the call cannot be decided again.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "latchkey/v1/admin.pb.h"
+#include "latchkey/v1/coordination.pb.h"
+#include "server/calls/call_environment.h"
+#include "server/machine/proto_time.h"
+#include "server/partition/call.h"
+#include <google/protobuf/message.h>
+
+namespace latchkey {
+
+template <class Request, class Response>
+class BudgetedCall : public Call {
+ public:
+  // `environment`, the request and the response outlive the call.
+  BudgetedCall(const CallEnvironment& environment, const Request& request, Response* response,
+               MonotonicTime arrived_at)
+      : Call(Exchange<Request, Response>{&request, response}, StoreKeyOf(request), arrived_at,
+             request.ByteSizeLong()),
+        environment_(environment),
+        response_(response) {}
+
+  void Finish(std::optional<Refusal> refusal) final {
+    if (!refusal.has_value()) {
+      // A call that has its bytes is one that waited for them.
+      const std::size_t bytes = response_->ByteSizeLong();
+      if (bytes > kSmallReplyBytes && budgeted_bytes_ == 0) {
+        if (!environment_.reply_budget.TryAcquire(bytes)) return FinishWhenItFits(bytes);
+        budgeted_bytes_ = bytes;
+      }
+    }
+    Send(std::move(refusal));
+  }
+
+  void FinishShared(std::shared_ptr<const google::protobuf::Message> shared) final {
+    GiveBackBudget();
+    const std::size_t bytes = shared->ByteSizeLong();
+    environment_.reply_budget.Acquire(bytes, [this, bytes, shared = std::move(shared)] {
+      budgeted_bytes_ = bytes;
+      response_->CopyFrom(*shared);
+      if constexpr (std::is_same_v<Response, v1::AcquireLockResponse>) {
+        SetProto(environment_.clock.Monotonic() - arrived, response_->mutable_server_elapsed());
+      }
+      Finish(std::nullopt);
+    });
+  }
+
+ protected:
+  // Sends the response, or the refusal; called once.
+  virtual void Send(std::optional<Refusal> refusal) = 0;
+
+  // What the reply holds of the budget. Whoever takes it gives it back when the reply is written.
+  std::size_t TakeBudgetedBytes() { return std::exchange(budgeted_bytes_, 0); }
+  void GiveBackBudget() {
+    if (budgeted_bytes_ > 0) environment_.reply_budget.Release(TakeBudgetedBytes());
+  }
+
+  const CallEnvironment& environment() const { return environment_; }
+  Response* response() const { return response_; }
+
+ private:
+  static constexpr bool kReads = std::is_same_v<Request, v1::AcquireLockRequest> ||
+                                 std::is_same_v<Request, v1::CheckResultRequest> ||
+                                 std::is_same_v<Request, v1::GetRecordRequest>;
+
+  // A large reply to AcquireLock is `completed`, so it has changed nothing either.
+  void FinishWhenItFits(std::size_t bytes) {
+    if constexpr (kReads) response_->Clear();
+    environment_.reply_budget.Acquire(bytes, [this, bytes] {
+      budgeted_bytes_ = bytes;
+      if constexpr (kReads) {
+        environment_.partitions.Submit(*this);
+      } else {
+        Send(std::nullopt);
+      }
+    });
+  }
+
+  const CallEnvironment& environment_;
+  Response* const response_;
+  std::size_t budgeted_bytes_ = 0;
+};
+
+}  // namespace latchkey

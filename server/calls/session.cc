@@ -1,0 +1,340 @@
+#include "server/calls/session.h"
+
+#include <utility>
+
+#include "server/calls/rpc_status.h"
+#include "server/calls/session_calls.h"
+#include "server/calls/session_heartbeat.h"
+#include <google/rpc/status.pb.h>
+
+namespace latchkey {
+namespace {
+
+using R = v1::Refusal;
+
+Refusal FrameTooLong(const Limits& limits) {
+  const std::string most = std::to_string(limits.frame_calls);
+  return {R::FRAME_TOO_LONG,
+          "a frame of a session has more than " + most + " calls and leases; send several",
+          {{"frame_calls_max", most}},
+          {}};
+}
+
+Refusal CallIdInUse(std::uint64_t call_id) {
+  const std::string id = std::to_string(call_id);
+  return {R::CALL_ID_MALFORMED,
+          "the call_id " + id +
+              " is that of a call which is not answered yet; give every call of "
+              "a stream one of its own",
+          {{"call_id", id}},
+          {}};
+}
+
+Refusal CallRequired() {
+  return {R::CALL_REQUIRED, "the entry of the frame asks for nothing that is known here", {}, {}};
+}
+
+}  // namespace
+
+Session::Session(const CallEnvironment& environment, SessionLink& link)
+    : environment_(environment),
+      link_(link),
+      output_(environment.limits.frame_bytes, environment.limits.frame_calls) {}
+
+bool Session::OnFrame(std::shared_ptr<SessionFrame> frame) {
+  const v1::SessionRequest& request = *frame->request;
+  const auto size = static_cast<std::size_t>(request.calls_size()) +
+                    static_cast<std::size_t>(request.heartbeat().leases_size());
+  {
+    MutexLock lock(mutex_);
+    if (phase_ != Phase::kOpen) return false;
+  }
+  if (size > environment_.limits.frame_calls) {
+    Close(FrameTooLong(environment_.limits));
+    return false;
+  }
+  const ReplyGathering replies;
+  const MonotonicTime arrived = environment_.clock.Monotonic();
+  started_.reserve(size);
+  for (const auto& call : request.calls()) Start(frame, call, arrived);
+  if (request.has_heartbeat()) StartHeartbeat(frame, arrived);
+  if (!Submit()) return false;
+  MutexLock lock(mutex_);
+  held_back_ = output_.bytes() > environment_.limits.frame_bytes;
+  return !held_back_ && phase_ == Phase::kOpen;
+}
+
+void Session::Start(const std::shared_ptr<SessionFrame>& frame,
+                    const v1::SessionRequest::Call& call, MonotonicTime arrived) {
+  if (call.has_cancel()) {
+    // Which may be for a call before it in this frame.
+    if (Submit()) Cancel(call.cancel().call_id());
+    return;
+  }
+  auto made = MakeSessionCall(environment_, shared_from_this(), frame, call, arrived);
+  if (made == nullptr) return Refuse(call.call_id(), CallRequired());
+  started_.push_back({call.call_id(), std::move(made), CheckSessionCall(environment_, call)});
+}
+
+void Session::StartHeartbeat(const std::shared_ptr<SessionFrame>& frame, MonotonicTime arrived) {
+  if (!Submit()) return;
+  auto heartbeat =
+      std::make_shared<SessionHeartbeat>(environment_, shared_from_this(), frame, arrived);
+  const std::size_t leases = heartbeat->size();
+  {
+    MutexLock lock(mutex_);
+    leases_asked_ += leases;
+  }
+  if (leases == 0) return heartbeat->AnswerNothing();
+  std::vector<Call*> calls;
+  calls.reserve(leases);
+  for (std::size_t i = 0; i < leases; ++i) {
+    std::optional<Refusal> refusal;
+    Call* const call = heartbeat->MakeCall(i, &refusal).release();
+    if (refusal.has_value()) {
+      call->Finish(std::move(refusal));
+    } else {
+      calls.push_back(call);
+    }
+  }
+  environment_.partitions.Submit(calls);
+}
+
+bool Session::Submit() {
+  std::vector<Started> started = std::exchange(started_, {});
+  if (!Register(started)) return false;
+  std::vector<Call*> calls;
+  calls.reserve(started.size());
+  for (Started& one : started) {
+    if (one.call == nullptr) continue;
+    Call* const call = one.call.release();  // Gone when it is finished.
+    if (one.refusal.has_value()) {
+      call->Finish(std::move(one.refusal));
+    } else {
+      calls.push_back(call);
+    }
+  }
+  environment_.partitions.Submit(calls);
+  return true;
+}
+
+bool Session::Register(std::vector<Started>& started) {
+  std::optional<std::uint64_t> used_twice;
+  std::vector<std::uint64_t> too_many;
+  {
+    MutexLock lock(mutex_);
+    if (phase_ == Phase::kClosed || phase_ == Phase::kEnded) return false;
+    for (Started& one : started) {
+      if (calls_.contains(one.call_id)) {
+        used_twice = one.call_id;
+        // The ones before it are known to nobody else.
+        for (const Started& known : started) {
+          if (&known == &one) break;
+          if (known.call != nullptr) calls_.erase(known.call_id);
+        }
+        break;
+      }
+      if (calls_.size() >= environment_.limits.session_calls) {
+        too_many.push_back(one.call_id);
+        one.call.reset();
+        continue;
+      }
+      calls_.emplace(one.call_id, one.call.get());
+    }
+  }
+  if (used_twice.has_value()) {
+    Close(CallIdInUse(*used_twice));
+    return false;
+  }
+  for (const std::uint64_t call_id : too_many) Refuse(call_id, Overloaded());
+  return true;
+}
+
+void Session::Cancel(std::uint64_t call_id) {
+  CancelWait wait;
+  {
+    MutexLock lock(mutex_);
+    const auto found = calls_.find(call_id);
+    if (found == calls_.end()) return;
+    Call& call = *found->second;
+    call.SetGone();
+    wait = {call.store_key, &call, call.serial};
+  }
+  environment_.partitions.Cancel(wait.store_key, wait.call, wait.serial);
+}
+
+void Session::Refuse(std::uint64_t call_id, const Refusal& refusal) {
+  v1::SessionResponse envelope;
+  auto* reply = envelope.add_replies();
+  reply->set_call_id(call_id);
+  *reply->mutable_refusal() = ToRpcStatus(refusal);
+  bool flush = false;
+  {
+    MutexLock lock(mutex_);
+    flush = Append(envelope, 0);
+  }
+  if (flush) ReplyGathering::FlushLater(shared_from_this());
+}
+
+void Session::Answer(std::uint64_t call_id, const v1::SessionResponse& reply,
+                     std::size_t budgeted_bytes) {
+  bool flush = false;
+  bool dropped = false;
+  {
+    MutexLock lock(mutex_);
+    calls_.erase(call_id);
+    dropped = phase_ == Phase::kClosed || phase_ == Phase::kEnded;
+    flush = Append(reply, budgeted_bytes);
+  }
+  if (dropped && budgeted_bytes > 0) environment_.reply_budget.Release(budgeted_bytes);
+  if (flush) ReplyGathering::FlushLater(shared_from_this());
+}
+
+void Session::AnswerHeartbeat(const v1::SessionResponse& reply, std::size_t leases) {
+  bool flush = false;
+  {
+    MutexLock lock(mutex_);
+    leases_asked_ -= leases;
+    flush = Append(reply, 0);
+  }
+  if (flush) ReplyGathering::FlushLater(shared_from_this());
+}
+
+void Session::OnLeaseLost(const LostLease& lost) {
+  v1::SessionResponse envelope;
+  auto* event = envelope.add_lost();
+  const auto parts = storage::SplitStoreKey(lost.store_key);
+  event->set_namespace_(std::string(parts.name_space));
+  event->set_key(std::string(parts.key));
+  event->set_fencing_token(lost.fencing_token);
+  event->set_reason(R::Reason_Name(R::LEASE_EXPIRED));
+  bool flush = false;
+  {
+    MutexLock lock(mutex_);
+    flush = Append(envelope, 0);
+  }
+  if (flush) ReplyGathering::FlushLater(shared_from_this());
+}
+
+bool Session::Append(const v1::SessionResponse& reply, std::size_t budgeted_bytes) {
+  if (phase_ == Phase::kClosed || phase_ == Phase::kEnded) return false;
+  auto& frame = output_.RoomFor(reply.ByteSizeLong());
+  // Messages one behind the other are one message that has what each of them has.
+  reply.AppendPartialToString(&frame.bytes);
+  frame.extra += budgeted_bytes;
+  if (flush_scheduled_ || writing_) return false;
+  flush_scheduled_ = true;
+  return true;
+}
+
+void Session::Flush() {
+  std::optional<std::string> frame;
+  {
+    MutexLock lock(mutex_);
+    flush_scheduled_ = false;
+    frame = NextFrame();
+  }
+  Send(std::move(frame), false);
+}
+
+void Session::OnWritten() {
+  std::optional<std::string> frame;
+  bool end = false;
+  bool read = false;
+  std::size_t budgeted_bytes = 0;
+  {
+    MutexLock lock(mutex_);
+    writing_ = false;
+    budgeted_bytes = std::exchange(writing_budgeted_bytes_, 0);
+    frame = NextFrame();
+    end = !frame.has_value() && MayEnd();
+    read =
+        held_back_ && phase_ == Phase::kOpen && output_.bytes() <= environment_.limits.frame_bytes;
+    if (read) held_back_ = false;
+  }
+  Send(std::move(frame), end);
+  if (budgeted_bytes > 0) environment_.reply_budget.Release(budgeted_bytes);
+  if (read) link_.Read();
+}
+
+std::optional<std::string> Session::NextFrame() {
+  if (writing_ || output_.empty() || phase_ == Phase::kClosed || phase_ == Phase::kEnded) {
+    return std::nullopt;
+  }
+  writing_ = true;
+  auto frame = output_.Take();
+  writing_budgeted_bytes_ = frame.extra;
+  return std::move(frame.bytes);
+}
+
+// While a frame is being written the link is in use, and the stream ends when it is written.
+bool Session::MayEnd() {
+  if (writing_) return false;
+  const bool finished =
+      phase_ == Phase::kFinishing && calls_.empty() && leases_asked_ == 0 && output_.empty();
+  if (!finished && phase_ != Phase::kClosed) return false;
+  phase_ = Phase::kEnded;
+  return true;
+}
+
+void Session::Send(std::optional<std::string> frame, bool end) {
+  if (frame.has_value()) return link_.Write(*std::move(frame));
+  if (!end) return;
+  std::optional<Refusal> refusal;
+  {
+    MutexLock lock(mutex_);
+    refusal = end_refusal_;
+  }
+  link_.End(refusal);
+}
+
+void Session::OnBadFrame(Refusal refusal) { Close(std::move(refusal)); }
+void Session::OnBroken() { Close(Cancelled()); }
+
+void Session::Close(std::optional<Refusal> refusal) {
+  std::vector<CancelWait> waits;
+  std::size_t budgeted_bytes = 0;
+  bool end = false;
+  {
+    MutexLock lock(mutex_);
+    if (phase_ == Phase::kClosed || phase_ == Phase::kEnded) return;
+    phase_ = Phase::kClosed;
+    end_refusal_ = std::move(refusal);
+    for (const auto& frame : output_.TakeAll()) budgeted_bytes += frame.extra;
+    for (auto& [call_id, call] : calls_) {
+      call->SetGone();
+      waits.push_back({call->store_key, call, call->serial});
+    }
+    end = MayEnd();
+  }
+  if (budgeted_bytes > 0) environment_.reply_budget.Release(budgeted_bytes);
+  for (const CancelWait& wait : waits) {
+    environment_.partitions.Cancel(wait.store_key, wait.call, wait.serial);
+  }
+  Send(std::nullopt, end);
+}
+
+void Session::OnHalfClosed() {
+  bool end = false;
+  {
+    MutexLock lock(mutex_);
+    if (phase_ == Phase::kOpen) phase_ = Phase::kFinishing;
+    end = MayEnd();
+  }
+  Send(std::nullopt, end);
+}
+
+void Session::Drain() {
+  bool end = false;
+  {
+    MutexLock lock(mutex_);
+    if (phase_ == Phase::kOpen || phase_ == Phase::kFinishing) {
+      phase_ = Phase::kFinishing;
+      end_refusal_ = ShuttingDown();
+      end = MayEnd();
+    }
+  }
+  Send(std::nullopt, end);
+}
+
+}  // namespace latchkey

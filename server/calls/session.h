@@ -1,0 +1,120 @@
+// One client's session: turns frames into calls, gathers their answers into frames, and tells the
+// client of leases that it has lost. Knows no network; see service/session_streams.h for that.
+//
+// Backpressure: while answers wait to be sent no more frames are read, and what may be unanswered
+// is bounded. The end of the stream ends the waits that came by it, and no lease.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/frame_queue.h"
+#include "base/mutex.h"
+#include "server/calls/call_environment.h"
+#include "server/calls/session_frame.h"
+#include "server/partition/call.h"
+#include "server/partition/lease_listener.h"
+#include "server/partition/reply_gathering.h"
+
+namespace latchkey {
+
+// The stream that a session speaks through.
+class SessionLink {
+ public:
+  virtual ~SessionLink() = default;
+  // Sends a frame; Session::OnWritten says when the next may be sent.
+  virtual void Write(std::string frame) = 0;
+  // Reads the next frame, after OnFrame has answered false.
+  virtual void Read() = 0;
+  // Ends the stream, with OK or with the refusal. Nothing else is asked of the link afterwards.
+  virtual void End(const std::optional<Refusal>& refusal) = 0;
+};
+
+// Thread-safe; but frames come one at a time.
+class Session final : public Gathered,
+                      public LeaseListener,
+                      public std::enable_shared_from_this<Session> {
+ public:
+  // `environment` outlives the session; `link` does until it was told to end.
+  Session(const CallEnvironment& environment, SessionLink& link);
+
+  // From the link. OnFrame answers whether the next frame may be read; if not, the session asks for
+  // it later.
+  bool OnFrame(std::shared_ptr<SessionFrame> frame);
+  void OnBadFrame(Refusal refusal);
+  // The client sends no more frames; it gets all its answers, and then the end.
+  void OnHalfClosed();
+  // The stream is gone.
+  void OnBroken();
+  void OnWritten();
+
+  // The server is going down: takes no more frames, answers what it has, and ends the stream.
+  void Drain();
+
+  // From the calls: the reply to a call, which is answered by this; or to a heartbeat, which
+  // answers so many leases.
+  void Answer(std::uint64_t call_id, const v1::SessionResponse& reply, std::size_t budgeted_bytes);
+  void AnswerHeartbeat(const v1::SessionResponse& reply, std::size_t leases);
+
+  // Gathered and LeaseListener.
+  void Flush() override;
+  void OnLeaseLost(const LostLease& lost) override;
+
+ private:
+  enum class Phase {
+    kOpen,
+    kFinishing,  // no more frames; ends when everything is answered and sent
+    kClosed,     // nothing is sent any more
+    kEnded,      // the link is not used any more
+  };
+  // A call of the frame at hand. Owned here until it is submitted.
+  struct Started {
+    std::uint64_t call_id = 0;
+    std::unique_ptr<Call> call;
+    std::optional<Refusal> refusal;
+  };
+
+  void Start(const std::shared_ptr<SessionFrame>& frame, const v1::SessionRequest::Call& call,
+             MonotonicTime arrived);
+  void StartHeartbeat(const std::shared_ptr<SessionFrame>& frame, MonotonicTime arrived);
+  // Hands on what was started. False if the frame uses a call_id twice.
+  bool Submit();
+  bool Register(std::vector<Started>& started);
+  void Cancel(std::uint64_t call_id);
+  void Refuse(std::uint64_t call_id, const Refusal& refusal);
+
+  // Ends the stream now, and with it its waits.
+  void Close(std::optional<Refusal> refusal);
+  bool MayEnd() REQUIRES(mutex_);
+  std::optional<std::string> NextFrame() REQUIRES(mutex_);
+  // Appends, unless nothing is sent any more; true if a Flush is needed.
+  bool Append(const v1::SessionResponse& reply, std::size_t budgeted_bytes) REQUIRES(mutex_);
+  void Send(std::optional<std::string> frame, bool end);
+
+  const CallEnvironment& environment_;
+  SessionLink& link_;
+  // Of the frame at hand.
+  std::vector<Started> started_;
+
+  Mutex mutex_;
+  Phase phase_ GUARDED_BY(mutex_) = Phase::kOpen;
+  // Why the stream ends; empty: as asked.
+  std::optional<Refusal> end_refusal_ GUARDED_BY(mutex_);
+  // Not answered yet.
+  absl::flat_hash_map<std::uint64_t, Call*> calls_ GUARDED_BY(mutex_);
+  std::size_t leases_asked_ GUARDED_BY(mutex_) = 0;  // of heartbeats not answered yet
+  // What is to be sent; each frame with what it holds of the reply budget.
+  FrameQueue<std::size_t> output_ GUARDED_BY(mutex_);
+  bool flush_scheduled_ GUARDED_BY(mutex_) = false;
+  bool writing_ GUARDED_BY(mutex_) = false;
+  std::size_t writing_budgeted_bytes_ GUARDED_BY(mutex_) = 0;
+  // The next frame is not read before output was sent.
+  bool held_back_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace latchkey

@@ -1,0 +1,118 @@
+#include "server/service/session_streams.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/calls/session.h"
+#include "server/service/grpc_status.h"
+#include <grpcpp/support/proto_buffer_reader.h>
+
+namespace latchkey {
+namespace {
+
+using R = v1::Refusal;
+
+Refusal FrameMalformed() {
+  return {R::FRAME_MALFORMED, "a frame of the session is no SessionRequest", {}, {}};
+}
+
+Refusal FrameTooLong(const Limits& limits) {
+  const std::string most = std::to_string(limits.frame_bytes);
+  return {R::FRAME_TOO_LONG,
+          "a frame of a session has more than " + most +
+              " bytes; send several, and what does not fit into one by a call of its own",
+          {{"frame_bytes_max", most}},
+          {}};
+}
+
+// How much memory a frame takes for each of its bytes, about.
+constexpr std::size_t kSpread = 4;
+
+}  // namespace
+
+// Owned by gRPC until it is done with it, which it is only after End.
+class SessionStreams::Stream final
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+      public SessionLink {
+ public:
+  explicit Stream(SessionStreams& streams)
+      : streams_(streams), session_(std::make_shared<Session>(streams.environment_, *this)) {
+    StartRead(&in_);
+  }
+
+  std::shared_ptr<Session> session() const { return session_; }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return session_->OnHalfClosed();
+    const Limits& limits = streams_.environment_.limits;
+    if (in_.Length() > limits.frame_bytes) return session_->OnBadFrame(FrameTooLong(limits));
+    auto frame = std::make_shared<SessionFrame>(kSpread * in_.Length());
+    {
+      grpc::ProtoBufferReader reader(&in_);
+      if (!frame->request->ParseFromZeroCopyStream(&reader)) {
+        return session_->OnBadFrame(FrameMalformed());
+      }
+    }
+    in_.Clear();
+    if (session_->OnFrame(std::move(frame))) StartRead(&in_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok) session_->OnBroken();
+    session_->OnWritten();
+  }
+
+  void OnCancel() override { session_->OnBroken(); }
+
+  void OnDone() override {
+    streams_.Forget(this);
+    delete this;
+  }
+
+ private:
+  void Write(std::string frame) override {
+    const grpc::Slice slice(frame);
+    out_ = grpc::ByteBuffer(&slice, 1);
+    StartWrite(&out_);
+  }
+  void Read() override { StartRead(&in_); }
+  void End(const std::optional<Refusal>& refusal) override {
+    Finish(refusal.has_value() ? ToGrpcStatus(*refusal) : grpc::Status::OK);
+  }
+
+  SessionStreams& streams_;
+  const std::shared_ptr<Session> session_;
+  grpc::ByteBuffer in_;
+  grpc::ByteBuffer out_;
+};
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* SessionStreams::Open() {
+  auto* stream = new Stream(*this);
+  bool draining = false;
+  {
+    MutexLock lock(mutex_);
+    streams_.insert(stream);
+    draining = draining_;
+  }
+  if (draining) stream->session()->Drain();
+  return stream;
+}
+
+void SessionStreams::Drain() {
+  std::vector<std::shared_ptr<Session>> sessions;
+  {
+    MutexLock lock(mutex_);
+    draining_ = true;
+    for (Stream* stream : streams_) sessions.push_back(stream->session());
+  }
+  for (const auto& session : sessions) session->Drain();
+}
+
+void SessionStreams::Forget(Stream* stream) {
+  MutexLock lock(mutex_);
+  streams_.erase(stream);
+}
+
+}  // namespace latchkey

@@ -1,0 +1,35 @@
+// The streams of CoordinationService.Session: each is a Session behind gRPC.
+#pragma once
+
+#include <cstddef>
+#include <unordered_set>
+
+#include "base/mutex.h"
+#include "server/calls/call_environment.h"
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+
+namespace latchkey {
+
+// Thread-safe. Outlives its streams.
+class SessionStreams {
+ public:
+  explicit SessionStreams(const CallEnvironment& environment) : environment_(environment) {}
+
+  // A new stream, for gRPC to drive. It takes bytes, so that what does not parse can be refused.
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open();
+
+  // The server is going down: every stream ends as soon as its calls are answered.
+  void Drain();
+
+ private:
+  class Stream;
+  void Forget(Stream* stream);
+
+  const CallEnvironment& environment_;
+  Mutex mutex_;
+  bool draining_ GUARDED_BY(mutex_) = false;
+  std::unordered_set<Stream*> streams_ GUARDED_BY(mutex_);
+};
+
+}  // namespace latchkey
