@@ -11,7 +11,6 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   BenchOptions options;
   double seconds = 10;
-  bool quick = false;
   app.add_option("--latchkeyd", options.latchkeyd)->required();
   app.add_option("--echo", options.echo)->required();
   app.add_option("--output", options.output, "directory for JSON and scratch files");
@@ -21,7 +20,7 @@ int main(int argc, char** argv) {
   app.add_option("--records", options.completed_records, "completed records (restart)");
   app.add_option("--leases", options.live_leases, "live leases (restart)");
   app.add_option("--waiters", options.waiters, "waiting calls (waiters)");
-  app.add_flag("--quick", quick, "small numbers: shows that it works, measures nothing");
+  app.add_flag("--quick", options.quick, "small numbers: shows that it works, measures nothing");
   struct Bench {
     const char* name;
     const char* help;
@@ -35,7 +34,7 @@ int main(int argc, char** argv) {
   for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();
   CLI11_PARSE(app, argc, argv);
   options.measure = std::chrono::milliseconds(static_cast<int>(seconds * 1000));
-  if (quick) {
+  if (options.quick) {
     options.repetitions = 1;
     options.warm_up = std::chrono::milliseconds(200);
     options.measure = std::chrono::milliseconds(1000);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -17,6 +18,8 @@ struct BenchOptions {
   int repetitions = 3;
   std::chrono::milliseconds warm_up{3000};
   std::chrono::milliseconds measure{10'000};
+  // Small numbers, which show that it works and measure nothing.
+  bool quick = false;
   int concurrency = 256;
   std::uint64_t completed_records = 1'000'000;
   int live_leases = 10'000;

@@ -5,7 +5,7 @@
 
 #include "latchkey/v1/coordination.grpc.pb.h"
 #include "tools/load_generator/benches.h"
-#include "tools/load_generator/closed_loop.h"
+#include "tools/load_generator/latchkey_flows.h"
 #include "tools/load_generator/report.h"
 #include "tools/load_generator/scratch.h"
 #include <grpcpp/grpcpp.h>
@@ -20,15 +20,14 @@ constexpr std::chrono::hours kNoTimeLimit(1);
 absl::Status Fill(const std::string& address, Flow flow, std::uint64_t flows, int concurrency,
                   const char* prefix, const char* progress) {
   LoadOptions load;
-  load.address = address;
-  load.flow = flow;
   load.concurrency = concurrency;
   load.warm_up = std::chrono::milliseconds(0);
   load.measure = kNoTimeLimit;
   load.flows_max = flows;
   load.key_prefix = prefix;
   load.progress = progress;
-  return RunLoad(load).status();
+  const auto driver = MakeLatchkeyDriver(Transport::kUnary, address, flow, concurrency);
+  return RunLoad(*driver, load).status();
 }
 
 // Sends until a call is granted.
