@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   constexpr Bench kBenches[] = {
       {"unary", "durable AcquireLock beside an empty call", latchkey::bench::BenchUnary},
       {"latency", "one flow at a time, beside echo and disk", latchkey::bench::BenchLatency},
+      {"flows", "AcquireLock + RecordResult at many concurrencies", latchkey::bench::BenchFlows},
       {"restart", "after a kill under load, with many records", latchkey::bench::BenchRestart},
       {"waiters", "many waiters on one key", latchkey::bench::BenchWaiters}};
   for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();
@@ -38,6 +39,7 @@ int main(int argc, char** argv) {
     options.repetitions = 1;
     options.warm_up = std::chrono::milliseconds(200);
     options.measure = std::chrono::milliseconds(1000);
+    options.concurrencies = {1, 16, 64};
     options.completed_records = 2'000;
     options.live_leases = 200;
     options.waiters = 300;
