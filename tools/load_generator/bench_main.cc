@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
       {"unary", "durable AcquireLock beside an empty call", latchkey::bench::BenchUnary},
       {"latency", "one flow at a time, beside echo and disk", latchkey::bench::BenchLatency},
       {"flows", "AcquireLock + RecordResult at many concurrencies", latchkey::bench::BenchFlows},
+      {"peers", "flows beside etcd, PostgreSQL and Redis", latchkey::bench::BenchPeers},
       {"restart", "after a kill under load, with many records", latchkey::bench::BenchRestart},
       {"waiters", "many waiters on one key", latchkey::bench::BenchWaiters}};
   for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();

@@ -35,6 +35,9 @@ absl::Status BenchUnary(const BenchOptions& options);
 absl::Status BenchLatency(const BenchOptions& options);
 // Flows at many concurrencies, over every transport.
 absl::Status BenchFlows(const BenchOptions& options);
+// Flows of Latchkey beside those of etcd, PostgreSQL and Redis. FAILED_PRECONDITION, after all is
+// written, if one of them does less than it can.
+absl::Status BenchPeers(const BenchOptions& options);
 // From exec to the first acknowledged AcquireLock, after SIGKILL under load with many records.
 absl::Status BenchRestart(const BenchOptions& options);
 // Many waiters on one key: memory for each, wake-ups and time for each hand-over.

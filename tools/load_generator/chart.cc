@@ -52,7 +52,7 @@ void Write(std::ofstream& script, std::size_t number, const BarPanel& panel) {
          << "unset logscale\nset format y '%.1s%c'\n"
          << "set xrange [-0.6:" << static_cast<double>(panel.bars.size()) - 0.4 << "]\n"
          << "set yrange [0:" << (highest > 0 ? 1.12 * highest : 1) << "]\n"
-         << "set xtics rotate by 30 right nomirror\n"
+         << "set xtics rotate by 30 right nomirror scale 0\n"
          << "plot " << data << " using 0:2:4:xtic(1) with boxes linecolor rgb variable, " << data
          << " using 0:2:3 with labels offset 0,0.7\n";
 }
@@ -73,7 +73,8 @@ void Write(std::ofstream& script, std::size_t number, const LinePanel& panel) {
          << "set ylabel " << Quoted(panel.unit) << "\nset xlabel " << Quoted(panel.x_label) << "\n"
          << "set key top left Left reverse\nunset logscale\nset logscale x\n"
          << (panel.logarithmic ? "set logscale y\nset yrange [*:*]\n" : "set yrange [0:*]\n")
-         << "set format y '%.1s%c'\nset format x '%.0f'\nset xtics norotate nomirror autofreq\n"
+         << "set format y '%.1s%c'\nset format x '%.0f'\nset xtics norotate nomirror autofreq "
+            "scale 1\n"
          << "set xrange [" << lowest_x * 0.8 << ":" << highest_x * 1.25 << "]\n";
   if (!panel.lines.empty()) {
     script << "set xtics (";

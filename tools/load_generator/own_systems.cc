@@ -41,6 +41,7 @@ System EchoSystem(const BenchOptions& options) {
                 .transport = NameOf(Transport::kUnary),
                 .version = "gRPC " + grpc::Version(),
                 .durability = "stores nothing",
+                .connections_max = 0,
                 .start = {}};
   system.start =
       [options](
@@ -57,6 +58,7 @@ System LatchkeySystem(const BenchOptions& options, Transport transport, Flow flo
                 .transport = NameOf(transport),
                 .version = VersionOf(options.latchkeyd),
                 .durability = "fdatasync before every reply",
+                .connections_max = 0,
                 .start = {}};
   system.start =
       [options, transport,

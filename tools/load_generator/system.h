@@ -25,6 +25,9 @@ struct System {
   std::string version;
   // What a reply says about the disk.
   std::string durability;
+  // More flows than this are not in flight, whatever is asked for, as more connections would only
+  // make it slower; 0: there is no such number.
+  int connections_max = 0;
   // Starts it, with everything that it writes in `directory`, which exists and is empty.
   std::function<absl::StatusOr<std::unique_ptr<Running>>(const std::filesystem::path& directory)>
       start;

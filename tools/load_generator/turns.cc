@@ -1,5 +1,6 @@
 #include "tools/load_generator/turns.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,10 @@ namespace latchkey::bench {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
+
+int FlowsInFlight(const System& system, int concurrency) {
+  return system.connections_max > 0 ? std::min(system.connections_max, concurrency) : concurrency;
+}
 
 absl::StatusOr<Measurement> MeasureOnce(const BenchOptions& options, Running& running,
                                         const std::string& progress, int concurrency,
@@ -43,6 +48,9 @@ Row MakeRow(const char* bench, const System& system, int concurrency) {
   row.transport = system.transport;
   row.durability = system.durability;
   row.concurrency = concurrency;
+  if (system.connections_max > 0) {
+    row.more.emplace_back("connections", FlowsInFlight(system, concurrency));
+  }
   return row;
 }
 
@@ -72,8 +80,8 @@ absl::StatusOr<std::vector<Row>> MeasureInTurns(const BenchOptions& options, con
                                      std::to_string(options.repetitions) + " " + system.name + " " +
                                      system.transport + ", " + std::to_string(concurrency) +
                                      " in flight";
-        const auto measured =
-            MeasureOnce(options, **running, progress, concurrency, scratch.path());
+        const auto measured = MeasureOnce(options, **running, progress,
+                                          FlowsInFlight(system, concurrency), scratch.path());
         if (!measured.ok()) return Named(system.name, measured.status());
         rows[row++].repetitions.push_back(*measured);
       }
