@@ -86,6 +86,21 @@ class BenchTest(unittest.TestCase):
                 self.assertGreater(row["latchkey_unary_ratio"], 0)
         self.check_chart("peers", "postgresql", "redis-everysec")
 
+    def test_scale(self):
+        rows, _ = self.run_bench("scale")
+        rates = [row for row in rows if row["part"] == "rate" and row["transport"] == "unary"]
+        self.assertEqual([row["completed_records"] for row in rates], [0, 200, 2000])
+        for row in rates:
+            self.check_rate(row, "flows_per_second")
+        restart, = (row for row in rows if row["part"] == "restart")
+        self.assertGreater(restart["restart_seconds"], 0)
+        self.assertEqual(restart["live_leases"], 200)
+        disk, = (row for row in rows if row["part"] == "disk")
+        self.assertGreaterEqual(disk["completed_records"], 2000)
+        self.assertGreater(disk["data_bytes_per_record"], disk["payload_bytes"])
+        self.assertGreater(disk["disk_bytes_per_record"], disk["data_bytes_per_record"])
+        self.check_chart("scale", "resident memory")
+
     def test_restart(self):
         _, said = self.run_bench("restart")
         self.assertIn("first acknowledged AcquireLock", said)

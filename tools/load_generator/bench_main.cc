@@ -17,8 +17,9 @@ int main(int argc, char** argv) {
   app.add_option("--repetitions", options.repetitions, "median over so many");
   app.add_option("--seconds", seconds, "measured in each repetition, after a warm-up");
   app.add_option("--concurrency", options.concurrency, "flows in flight");
-  app.add_option("--records", options.completed_records, "completed records (restart)");
-  app.add_option("--leases", options.live_leases, "live leases (restart)");
+  const auto* records =
+      app.add_option("--records", options.completed_records, "completed records (restart, scale)");
+  const auto* leases = app.add_option("--leases", options.live_leases, "live leases (the same)");
   app.add_option("--waiters", options.waiters, "waiting calls (waiters)");
   app.add_flag("--quick", options.quick, "small numbers: shows that it works, measures nothing");
   struct Bench {
@@ -32,10 +33,15 @@ int main(int argc, char** argv) {
       {"flows", "AcquireLock + RecordResult at many concurrencies", latchkey::bench::BenchFlows},
       {"peers", "flows beside etcd, PostgreSQL and Redis", latchkey::bench::BenchPeers},
       {"restart", "after a kill under load, with many records", latchkey::bench::BenchRestart},
+      {"scale", "rate, memory, restart and disk by records", latchkey::bench::BenchScale},
       {"waiters", "many waiters on one key", latchkey::bench::BenchWaiters}};
   for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();
   CLI11_PARSE(app, argc, argv);
   options.measure = std::chrono::milliseconds(static_cast<int>(seconds * 1000));
+  if (app.got_subcommand("scale")) {
+    if (records->count() == 0) options.completed_records = 10'000'000;
+    if (leases->count() == 0) options.live_leases = 100'000;
+  }
   if (options.quick) {
     options.repetitions = 1;
     options.warm_up = std::chrono::milliseconds(200);

@@ -40,6 +40,8 @@ absl::Status BenchFlows(const BenchOptions& options);
 absl::Status BenchPeers(const BenchOptions& options);
 // From exec to the first acknowledged AcquireLock, after SIGKILL under load with many records.
 absl::Status BenchRestart(const BenchOptions& options);
+// Flow rate, memory, restart and disk with ever more completed records, up to `completed_records`.
+absl::Status BenchScale(const BenchOptions& options);
 // Many waiters on one key: memory for each, wake-ups and time for each hand-over.
 absl::Status BenchWaiters(const BenchOptions& options);
 

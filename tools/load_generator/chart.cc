@@ -7,8 +7,7 @@
 #include <cstdio>
 #include <fstream>
 
-#include "tools/process/child_process.h"
-#include "tools/process/server_process.h"
+#include "tools/load_generator/run_program.h"
 
 namespace latchkey::bench {
 namespace {
@@ -24,26 +23,13 @@ std::string Quoted(const std::string& text) {
   return quoted + "'";
 }
 
-// 12345 -> "12.3k".
-std::string Short(double value) {
-  std::array<char, 32> text{};
-  if (value >= 1e6) {
-    std::snprintf(text.data(), text.size(), "%.3gM", value / 1e6);
-  } else if (value >= 1e3) {
-    std::snprintf(text.data(), text.size(), value >= 1e5 ? "%.0fk" : "%.3gk", value / 1e3);
-  } else {
-    std::snprintf(text.data(), text.size(), "%.3g", value);
-  }
-  return text.data();
-}
-
 void Write(std::ofstream& script, std::size_t number, const BarPanel& panel) {
   const std::string data = "$panel" + std::to_string(number);
   script << data << " << END\n";
   double highest = 0;
   for (const Bar& bar : panel.bars) {
     highest = std::max(highest, bar.value);
-    script << '"' << bar.name << "\" " << bar.value << " \"" << Short(bar.value) << "\" "
+    script << '"' << bar.name << "\" " << bar.value << " \"" << ShortNumber(bar.value) << "\" "
            << (bar.ours ? 0x1f6fb2 : 0xa9b4bf) << "\n";
   }
   script << "END\n"
@@ -80,7 +66,7 @@ void Write(std::ofstream& script, std::size_t number, const LinePanel& panel) {
     script << "set xtics (";
     const char* comma = "";
     for (const auto& [x, y] : panel.lines.front().points) {
-      script << comma << Quoted(Short(x)) << " " << x;
+      script << comma << Quoted(ShortNumber(x)) << " " << x;
       comma = ", ";
     }
     script << ")\n";
@@ -95,6 +81,18 @@ void Write(std::ofstream& script, std::size_t number, const LinePanel& panel) {
 }
 
 }  // namespace
+
+std::string ShortNumber(double value) {
+  std::array<char, 32> text{};
+  if (value >= 1e6) {
+    std::snprintf(text.data(), text.size(), "%.3gM", value / 1e6);
+  } else if (value >= 1e3) {
+    std::snprintf(text.data(), text.size(), value >= 1e5 ? "%.0fk" : "%.3gk", value / 1e3);
+  } else {
+    std::snprintf(text.data(), text.size(), "%.3g", value);
+  }
+  return text.data();
+}
 
 absl::Status DrawChart(const std::string& title, const std::vector<Panel>& panels,
                        const std::string& path) {
@@ -113,14 +111,8 @@ absl::Status DrawChart(const std::string& title, const std::vector<Panel>& panel
   }
   script << "unset multiplot\n";
   script.close();
-  auto gnuplot = ChildProcess::Start({{kGnuplot, script_path}, log});
-  if (!gnuplot.ok()) return gnuplot.status();
-  while (gnuplot->live()) {
-    ChildProcess::WaitForOutput({&*gnuplot}, std::chrono::seconds(1));
-    gnuplot->TakeLines();
-  }
-  const int exit_code = gnuplot->Stop(std::chrono::seconds(1));
-  if (exit_code != 0) return absl::UnavailableError("gnuplot: " + LastLineOf(log));
+  if (const auto drawn = RunProgram({{kGnuplot, script_path}, log}); !drawn.ok())
+    return drawn.status();
   std::remove(script_path.c_str());
   std::remove(log.c_str());
   std::printf("written: %s\n", path.c_str());

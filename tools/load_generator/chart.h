@@ -38,6 +38,9 @@ struct LinePanel {
   std::vector<Line> lines;
 };
 
+// For a label: 12345 -> "12.3k".
+std::string ShortNumber(double value);
+
 using Panel = std::variant<BarPanel, LinePanel>;
 
 // Draws the panels side by side into the SVG file `path`, and says where it is. UNAVAILABLE, with

@@ -27,6 +27,8 @@ Measurement Measure(const Histogram& latencies, std::chrono::nanoseconds elapsed
 // A line of the table: a system at a concurrency, measured several times.
 struct Row {
   std::string bench;
+  // What of it, where one benchmark measures several things.
+  std::string part = "";
   std::string system;
   std::string version;
   std::string transport;

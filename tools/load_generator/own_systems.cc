@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "tools/load_generator/run_program.h"
 #include <grpcpp/grpcpp.h>
 
 namespace latchkey::bench {
@@ -79,14 +80,9 @@ std::vector<System> LatchkeySystems(const BenchOptions& options) {
 }
 
 std::string VersionOf(const std::string& program, const std::string& flag) {
-  auto process = ChildProcess::Start({{program, flag}, "/dev/null"});
-  std::string said;
-  while (process.ok() && process->live()) {
-    ChildProcess::WaitForOutput({&*process}, std::chrono::seconds(1));
-    for (const std::string& line : process->TakeLines()) {
-      if (said.empty()) said = line;
-    }
-  }
+  const auto lines = RunProgram({{program, flag}, "/dev/null"});
+  if (!lines.ok() || lines->empty()) return "";
+  const std::string& said = lines->front();
   const std::size_t begin = said.find_first_of("0123456789");
   if (begin == std::string::npos) return "";
   return said.substr(begin, said.find_first_not_of("0123456789.", begin) - begin);

@@ -11,6 +11,7 @@
 
 #include "tools/load_generator/own_systems.h"
 #include "tools/load_generator/postgresql_flows.h"
+#include "tools/load_generator/run_program.h"
 #include "tools/process/child_process.h"
 #include "tools/process/server_process.h"
 
@@ -54,27 +55,12 @@ absl::StatusOr<std::vector<std::string>> AsItsUser(const std::filesystem::path& 
   return words;
 }
 
-absl::StatusOr<ChildProcess> StartAsItsUser(const std::filesystem::path& directory,
-                                            std::vector<std::string> command,
-                                            const std::string& log) {
-  auto words = AsItsUser(directory, std::move(command));
-  if (!words.ok()) return words.status();
-  return ChildProcess::Start({*words, log});
-}
-
 absl::Status MakeCluster(const std::filesystem::path& directory, const std::string& log) {
-  auto initdb =
-      StartAsItsUser(directory,
-                     {(Programs() / "initdb").string(), "--pgdata=" + (directory / "data").string(),
-                      "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale"},
-                     log);
-  if (!initdb.ok()) return initdb.status();
-  while (initdb->live()) {
-    ChildProcess::WaitForOutput({&*initdb}, kTick);
-    initdb->TakeLines();
-  }
-  if (initdb->Stop(kPatience) != 0) return absl::UnavailableError("initdb: " + LastLineOf(log));
-  return absl::OkStatus();
+  const auto command = AsItsUser(
+      directory, {(Programs() / "initdb").string(), "--pgdata=" + (directory / "data").string(),
+                  "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale"});
+  if (!command.ok()) return command.status();
+  return RunProgram({*command, log}).status();
 }
 
 class RunningPostgresql final : public Running {
@@ -100,16 +86,15 @@ absl::StatusOr<std::unique_ptr<Running>> StartPostgresql(const std::filesystem::
   // A socket without a file, whose name could be too long for one.
   const std::string socket =
       "@latchkey-" + directory.filename().string() + "-" + std::to_string(getpid());
-  auto process =
-      StartAsItsUser(directory,
-                     {(Programs() / "postgres").string(), "-D", (directory / "data").string(), "-c",
-                      "listen_addresses=", "-c", "unix_socket_directories=" + socket, "-c",
-                      "synchronous_commit=on", "-c", "fsync=on", "-c", "log_min_messages=warning"},
-                     log);
+  const auto command = AsItsUser(
+      directory, {(Programs() / "postgres").string(), "-D", (directory / "data").string(), "-c",
+                  "listen_addresses=", "-c", "unix_socket_directories=" + socket, "-c",
+                  "synchronous_commit=on", "-c", "fsync=on", "-c", "log_min_messages=warning"});
+  if (!command.ok()) return command.status();
+  auto process = ChildProcess::Start({*command, log});
   if (!process.ok()) return process.status();
-  auto running = std::make_unique<RunningPostgresql>(
-      *std::move(process), "host=" + socket + " user=postgres dbname=postgres");
   const std::string server = "host=" + socket + " user=postgres dbname=postgres";
+  auto running = std::make_unique<RunningPostgresql>(*std::move(process), server);
   const auto until = std::chrono::steady_clock::now() + kPatience;
   auto prepared = PreparePostgresql(server);
   while (!prepared.ok() && std::chrono::steady_clock::now() < until) {

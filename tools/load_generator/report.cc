@@ -19,10 +19,13 @@ std::string Heading(const std::string& rate_name) {
 }
 
 nlohmann::ordered_json ToJson(const Row& row) {
-  nlohmann::ordered_json object = {
-      {"bench", row.bench},           {"system", row.system},
-      {"version", row.version},       {"transport", row.transport},
-      {"durability", row.durability}, {"concurrency", row.concurrency}};
+  nlohmann::ordered_json object = {{"bench", row.bench}};
+  if (!row.part.empty()) object["part"] = row.part;
+  object["system"] = row.system;
+  object["version"] = row.version;
+  object["transport"] = row.transport;
+  object["durability"] = row.durability;
+  object["concurrency"] = row.concurrency;
   const std::pair<std::string, double Measurement::*> figures[] = {
       {row.rate_name, &Measurement::operations_per_second},
       {"p50_us", &Measurement::p50_us},
