@@ -11,17 +11,17 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   BenchOptions options;
   double seconds = 10;
-  bool quick = false;
   app.add_option("--latchkeyd", options.latchkeyd)->required();
   app.add_option("--echo", options.echo)->required();
   app.add_option("--output", options.output, "directory for JSON and scratch files");
   app.add_option("--repetitions", options.repetitions, "median over so many");
   app.add_option("--seconds", seconds, "measured in each repetition, after a warm-up");
   app.add_option("--concurrency", options.concurrency, "flows in flight");
-  app.add_option("--records", options.completed_records, "completed records (restart)");
-  app.add_option("--leases", options.live_leases, "live leases (restart)");
+  const auto* records =
+      app.add_option("--records", options.completed_records, "completed records (restart, scale)");
+  const auto* leases = app.add_option("--leases", options.live_leases, "live leases (the same)");
   app.add_option("--waiters", options.waiters, "waiting calls (waiters)");
-  app.add_flag("--quick", quick, "small numbers: shows that it works, measures nothing");
+  app.add_flag("--quick", options.quick, "small numbers: shows that it works, measures nothing");
   struct Bench {
     const char* name;
     const char* help;
@@ -30,15 +30,23 @@ int main(int argc, char** argv) {
   constexpr Bench kBenches[] = {
       {"unary", "durable AcquireLock beside an empty call", latchkey::bench::BenchUnary},
       {"latency", "one flow at a time, beside echo and disk", latchkey::bench::BenchLatency},
+      {"flows", "AcquireLock + RecordResult at many concurrencies", latchkey::bench::BenchFlows},
+      {"peers", "flows beside etcd, PostgreSQL and Redis", latchkey::bench::BenchPeers},
       {"restart", "after a kill under load, with many records", latchkey::bench::BenchRestart},
+      {"scale", "rate, memory, restart and disk by records", latchkey::bench::BenchScale},
       {"waiters", "many waiters on one key", latchkey::bench::BenchWaiters}};
   for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();
   CLI11_PARSE(app, argc, argv);
   options.measure = std::chrono::milliseconds(static_cast<int>(seconds * 1000));
-  if (quick) {
+  if (app.got_subcommand("scale")) {
+    if (records->count() == 0) options.completed_records = 10'000'000;
+    if (leases->count() == 0) options.live_leases = 100'000;
+  }
+  if (options.quick) {
     options.repetitions = 1;
     options.warm_up = std::chrono::milliseconds(200);
     options.measure = std::chrono::milliseconds(1000);
+    options.concurrencies = {1, 16, 64};
     options.completed_records = 2'000;
     options.live_leases = 200;
     options.waiters = 300;

@@ -1,9 +1,11 @@
-// The benchmarks that `tools/bench` offers, one function each. They print a table and write JSON,
-// and answer an error when something could not be measured.
+// The benchmarks that `tools/bench` offers, one function each. They print a table, write JSON and
+// most of them a chart, and answer an error when something could not be measured.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 
@@ -17,7 +19,11 @@ struct BenchOptions {
   int repetitions = 3;
   std::chrono::milliseconds warm_up{3000};
   std::chrono::milliseconds measure{10'000};
+  // Small numbers, which show that it works and measure nothing.
+  bool quick = false;
   int concurrency = 256;
+  // Of flows.
+  std::vector<int> concurrencies = {1, 16, 64, 256, 1024, 4096};
   std::uint64_t completed_records = 1'000'000;
   int live_leases = 10'000;
   int waiters = 10'000;
@@ -27,8 +33,15 @@ struct BenchOptions {
 absl::Status BenchUnary(const BenchOptions& options);
 // One flow at a time, beside the echo's round trip and a synced append.
 absl::Status BenchLatency(const BenchOptions& options);
+// Flows at many concurrencies, over every transport.
+absl::Status BenchFlows(const BenchOptions& options);
+// Flows of Latchkey beside those of etcd, PostgreSQL and Redis. FAILED_PRECONDITION, after all is
+// written, if one of them does less than it can.
+absl::Status BenchPeers(const BenchOptions& options);
 // From exec to the first acknowledged AcquireLock, after SIGKILL under load with many records.
 absl::Status BenchRestart(const BenchOptions& options);
+// Flow rate, memory, restart and disk with ever more completed records, up to `completed_records`.
+absl::Status BenchScale(const BenchOptions& options);
 // Many waiters on one key: memory for each, wake-ups and time for each hand-over.
 absl::Status BenchWaiters(const BenchOptions& options);
 

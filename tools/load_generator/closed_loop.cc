@@ -3,175 +3,137 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
-#include <optional>
-#include <random>
+#include <utility>
+#include <vector>
 
-#include "latchkey/v1/coordination.grpc.pb.h"
 #include "tools/load_generator/report.h"
-#include <grpcpp/grpcpp.h>
 
 namespace latchkey::bench {
-namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr int kChannelsMax = 8;
-constexpr std::size_t kPayloadBytes = 100;
-constexpr int kLeaseSeconds = 600;
-
-// What all flows of a run share.
-struct Run {
-  explicit Run(const LoadOptions& load_options) : options(load_options) {}
-
-  const LoadOptions& options;
-  SteadyClock::time_point measure_from;
-  SteadyClock::time_point measure_until;
-  std::atomic<std::uint64_t> finished = 0;
-  std::atomic<int> running = 0;
-  std::mutex mutex;
-  std::condition_variable ended;
-  std::string first_error;  // under mutex
-
-  bool Over() const {
-    if (options.flows_max > 0 && finished.load() >= options.flows_max) return true;
-    return SteadyClock::now() >= measure_until;
-  }
-  void Fail(const std::string& why) {
-    const std::lock_guard lock(mutex);
-    if (first_error.empty()) first_error = why;
-  }
-};
-
-// Sends one flow after the other until the run is over.
-class FlowLoop {
+class Run {
  public:
-  FlowLoop(Run& run, int number, v1::CoordinationService::Stub& stub)
-      : run_(run), number_(number), stub_(stub), random_(static_cast<std::uint64_t>(number)) {
-    acquire_.mutable_lease_duration()->set_seconds(kLeaseSeconds);
-    acquire_.set_holder_id("bench");
+  explicit Run(const LoadOptions& options)
+      : options_(options),
+        measure_from_(SteadyClock::now() + options.warm_up),
+        measure_until_(measure_from_ + options.measure),
+        running_(options.concurrency) {}
+
+  const std::string& key_prefix() const { return options_.key_prefix; }
+
+  bool Over(SteadyClock::time_point now) const {
+    if (options_.flows_max > 0 && finished_.load() >= options_.flows_max) return true;
+    return now >= measure_until_ || failed_.load();
   }
 
-  void Next() {
-    if (run_.Over()) return End();
-    acquire_.set_key(run_.options.key_prefix + ":" + std::to_string(number_) + ":" +
-                     std::to_string(sent_++));
-    acquire_.set_attempt_id(acquire_.key());
-    context_.emplace();
-    granted_.Clear();
-    sent_at_ = SteadyClock::now();
-    stub_.async()->AcquireLock(&*context_, &acquire_, &granted_,
-                               [this](const grpc::Status& status) {
-                                 if (!status.ok() || !granted_.has_grant())
-                                   return Fail(status, granted_.ShortDebugString());
-                                 if (run_.options.flow == Flow::kAcquire) return Finished();
-                                 Record();
-                               });
+  void Finished(SteadyClock::time_point sent_at, SteadyClock::time_point now) {
+    if (now >= measure_from_ && now <= measure_until_) latencies_.Record(now - sent_at);
+    ++finished_;
   }
 
-  std::vector<std::chrono::nanoseconds>& latencies() { return latencies_; }
+  void Fail(const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    if (!failed_.exchange(true)) first_error_ = why;
+  }
+
+  void LoopEnded() {
+    const std::lock_guard lock(mutex_);
+    --running_;
+    ended_.notify_all();
+  }
+
+  void WaitUntilOver() {
+    std::unique_lock lock(mutex_);
+    while (!ended_.wait_for(lock, std::chrono::seconds(1), [this] { return running_ == 0; })) {
+      if (!options_.progress.empty()) ShowProgress(options_.progress + ": " + HowFar());
+    }
+    if (!options_.progress.empty()) ShowProgress("");
+  }
+
+  absl::StatusOr<Measurement> Outcome() const {
+    if (failed_.load()) return absl::UnavailableError(first_error_);
+    return Measure(latencies_, std::min<std::chrono::nanoseconds>(
+                                   options_.measure, SteadyClock::now() - measure_from_));
+  }
 
  private:
-  void Record() {
-    std::string payload(kPayloadBytes, '\0');
-    std::generate(payload.begin(), payload.end(), [this] { return static_cast<char>(random_()); });
-    record_.set_key(acquire_.key());
-    record_.set_fencing_token(granted_.grant().fencing_token());
-    record_.set_outcome(v1::Result::SUCCEEDED);
-    record_.set_payload(std::move(payload));
-    context_.emplace();
-    stub_.async()->RecordResult(&*context_, &record_, &recorded_,
-                                [this](const grpc::Status& status) {
-                                  if (!status.ok()) return Fail(status, "");
-                                  Finished();
-                                });
+  std::string HowFar() const {
+    const std::string finished = std::to_string(finished_.load());
+    if (options_.flows_max > 0) return finished + " of " + std::to_string(options_.flows_max);
+    const auto left = std::chrono::duration<double>(measure_until_ - SteadyClock::now()).count();
+    return finished + " done, " + std::to_string(static_cast<int>(std::max(left, 0.0))) + " s left";
   }
 
-  void Finished() {
-    const auto now = SteadyClock::now();
-    if (sent_at_ >= run_.measure_from && now <= run_.measure_until)
-      latencies_.push_back(now - sent_at_);
-    ++run_.finished;
-    Next();
-  }
-
-  void Fail(const grpc::Status& status, const std::string& response) {
-    run_.Fail(status.ok() ? "no grant: " + response : status.error_message());
-    End();
-  }
-
-  void End() {
-    const std::lock_guard lock(run_.mutex);
-    --run_.running;
-    run_.ended.notify_all();
-  }
-
-  Run& run_;
-  const int number_;
-  v1::CoordinationService::Stub& stub_;
-  std::mt19937_64 random_;
-  std::uint64_t sent_ = 0;
-  SteadyClock::time_point sent_at_;
-  std::optional<grpc::ClientContext> context_;
-  v1::AcquireLockRequest acquire_;
-  v1::AcquireLockResponse granted_;
-  v1::RecordResultRequest record_;
-  v1::RecordResultResponse recorded_;
-  std::vector<std::chrono::nanoseconds> latencies_;
+  const LoadOptions& options_;
+  const SteadyClock::time_point measure_from_;
+  const SteadyClock::time_point measure_until_;
+  std::atomic<std::uint64_t> finished_ = 0;
+  Histogram latencies_;  // of the flows that ended while it was measured
+  std::atomic<bool> failed_ = false;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  int running_;              // under mutex_
+  std::string first_error_;  // under mutex_ until all loops have ended
 };
 
-std::vector<std::unique_ptr<v1::CoordinationService::Stub>> Connect(const LoadOptions& options) {
-  std::vector<std::unique_ptr<v1::CoordinationService::Stub>> stubs;
-  const int channels = std::min(kChannelsMax, options.concurrency);
-  stubs.reserve(static_cast<std::size_t>(channels));
-  for (int i = 0; i < channels; ++i) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
-    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-    stubs.push_back(v1::CoordinationService::NewStub(
-        grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments)));
-  }
-  return stubs;
+void FlowLoop::Join(Run& run, int number) {
+  run_ = &run;
+  number_ = number;
+  random_.seed(static_cast<std::uint64_t>(number));
 }
 
-void WaitUntilOver(Run& run) {
-  std::unique_lock lock(run.mutex);
-  const auto over = [&run] { return run.running.load() == 0; };
-  while (!run.ended.wait_for(lock, std::chrono::seconds(1), over)) {
-    const auto left = std::chrono::duration<double>(run.measure_until - SteadyClock::now()).count();
-    const std::string of =
-        run.options.flows_max > 0
-            ? std::to_string(run.finished.load()) + " of " + std::to_string(run.options.flows_max)
-            : std::to_string(static_cast<int>(std::max(left, 0.0))) + " s left";
-    if (!run.options.progress.empty()) ShowProgress(run.options.progress + ": " + of);
-  }
-  ShowProgress("");
+void FlowLoop::Next() { BeginAt(SteadyClock::now()); }
+
+void FlowLoop::BeginAt(TimePoint now) {
+  if (run_->Over(now)) return End();
+  sent_at_ = now;
+  key_ = run_->key_prefix();
+  key_ += ':';
+  key_ += std::to_string(number_);
+  key_ += ':';
+  key_ += std::to_string(sent_++);
+  Send();
 }
 
-}  // namespace
+void FlowLoop::Finished() {
+  const auto now = SteadyClock::now();
+  run_->Finished(sent_at_, now);
+  BeginAt(now);
+}
 
-absl::StatusOr<Measurement> RunLoad(const LoadOptions& options) {
-  const auto stubs = Connect(options);
-  Run run(options);
-  const auto begin = SteadyClock::now();
-  run.measure_from = begin + options.warm_up;
-  run.measure_until = run.measure_from + options.measure;
+void FlowLoop::Failed(const std::string& why) {
+  run_->Fail(why);
+  End();
+}
+
+void FlowLoop::End() { run_->LoopEnded(); }
+
+std::string FlowLoop::MakePayload() {
+  std::string payload(kPayloadBytes, '\0');
+  for (std::size_t at = 0; at < payload.size(); at += sizeof(std::uint64_t)) {
+    const std::uint64_t bytes = random_();
+    std::memcpy(payload.data() + at, &bytes, std::min(sizeof(bytes), payload.size() - at));
+  }
+  return payload;
+}
+
+absl::StatusOr<Measurement> RunLoad(Driver& driver, const LoadOptions& options) {
+  const auto run = std::make_unique<Run>(options);
   std::vector<std::unique_ptr<FlowLoop>> loops;
   loops.reserve(static_cast<std::size_t>(options.concurrency));
-  run.running = options.concurrency;
-  for (int i = 0; i < options.concurrency; ++i) {
-    loops.push_back(
-        std::make_unique<FlowLoop>(run, i, *stubs[static_cast<std::size_t>(i) % stubs.size()]));
+  for (int number = 0; number < options.concurrency; ++number) {
+    loops.push_back(driver.MakeLoop(number));
+    loops.back()->Join(*run, number);
   }
-  for (auto& loop : loops) loop->Next();
-  WaitUntilOver(run);
-  if (!run.first_error.empty()) return absl::UnavailableError(run.first_error);
-  std::vector<std::chrono::nanoseconds> latencies;
-  for (auto& loop : loops) {
-    latencies.insert(latencies.end(), loop->latencies().begin(), loop->latencies().end());
-  }
-  return Measure(latencies, std::min<std::chrono::nanoseconds>(
-                                options.measure, SteadyClock::now() - run.measure_from));
+  driver.Start([&loops] {
+    for (const auto& loop : loops) loop->Next();
+  });
+  run->WaitUntilOver();
+  driver.Stop();
+  return run->Outcome();
 }
 
 }  // namespace latchkey::bench

@@ -6,19 +6,16 @@
 namespace latchkey::bench {
 namespace {
 
-double Percentile(const std::vector<std::chrono::nanoseconds>& sorted, double share) {
-  if (sorted.empty()) return 0;
-  const auto last = static_cast<double>(sorted.size() - 1);
-  return static_cast<double>(sorted[static_cast<std::size_t>(last * share)].count()) / 1000;
+double PercentileUs(const Histogram& latencies, double share) {
+  return static_cast<double>(latencies.Percentile(share).count()) / 1000;
 }
 
 }  // namespace
 
-Measurement Measure(std::vector<std::chrono::nanoseconds>& latencies,
-                    std::chrono::nanoseconds elapsed) {
-  std::sort(latencies.begin(), latencies.end());
-  return {static_cast<double>(latencies.size()) / std::chrono::duration<double>(elapsed).count(),
-          Percentile(latencies, 0.50), Percentile(latencies, 0.99), Percentile(latencies, 0.999)};
+Measurement Measure(const Histogram& latencies, std::chrono::nanoseconds elapsed) {
+  return {static_cast<double>(latencies.count()) / std::chrono::duration<double>(elapsed).count(),
+          PercentileUs(latencies, 0.50), PercentileUs(latencies, 0.99),
+          PercentileUs(latencies, 0.999)};
 }
 
 double Median(std::vector<double> values) {

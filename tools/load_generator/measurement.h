@@ -4,7 +4,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "tools/load_generator/histogram.h"
 
 namespace latchkey::bench {
 
@@ -14,18 +17,26 @@ struct Measurement {
   double p50_us = 0;
   double p99_us = 0;
   double p999_us = 0;
+  // Cache flushes of the disk, whoever asked for them; negative: they are not counted here.
+  double fdatasync_per_second = -1;
 };
 
-// Sorts `latencies`.
-Measurement Measure(std::vector<std::chrono::nanoseconds>& latencies,
-                    std::chrono::nanoseconds elapsed);
+// What was recorded within `elapsed`.
+Measurement Measure(const Histogram& latencies, std::chrono::nanoseconds elapsed);
 
 // A line of the table: a system at a concurrency, measured several times.
 struct Row {
   std::string bench;
-  std::string system;     // "echo" or "latchkey"
-  std::string transport;  // "unary"
+  // What of it, where one benchmark measures several things.
+  std::string part = "";
+  std::string system;
+  std::string version;
+  std::string transport;
+  std::string durability;
   int concurrency = 0;
+  // What `operations_per_second` is called in the table and in JSON.
+  std::string rate_name = "flows_per_second";
+  // May be empty, of what is not measured in repetitions.
   std::vector<Measurement> repetitions;
   // More columns of this row, for the JSON file: name and value.
   std::vector<std::pair<std::string, double>> more;

@@ -2,47 +2,73 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace latchkey::bench {
 
+namespace {
+
+// "flows_per_second" -> "flows/s".
+std::string Heading(const std::string& rate_name) {
+  return rate_name.substr(0, rate_name.find('_')) + "/s";
+}
+
+nlohmann::ordered_json ToJson(const Row& row) {
+  nlohmann::ordered_json object = {{"bench", row.bench}};
+  if (!row.part.empty()) object["part"] = row.part;
+  object["system"] = row.system;
+  object["version"] = row.version;
+  object["transport"] = row.transport;
+  object["durability"] = row.durability;
+  object["concurrency"] = row.concurrency;
+  const std::pair<std::string, double Measurement::*> figures[] = {
+      {row.rate_name, &Measurement::operations_per_second},
+      {"p50_us", &Measurement::p50_us},
+      {"p99_us", &Measurement::p99_us},
+      {"p999_us", &Measurement::p999_us},
+      {"fdatasync_per_second", &Measurement::fdatasync_per_second}};
+  if (!row.repetitions.empty()) {
+    for (const auto& [name, figure] : figures) {
+      if (const double median = Median(Collect(row, figure)); median >= 0) object[name] = median;
+    }
+    for (const auto& [name, figure] : figures) {
+      if (!object.contains(name)) continue;
+      object[name + "_min"] = Minimum(Collect(row, figure));
+      object[name + "_max"] = Maximum(Collect(row, figure));
+    }
+    object["repetitions"] = row.repetitions.size();
+  }
+  for (const auto& [name, value] : row.more) object[name] = value;
+  return object;
+}
+
+}  // namespace
+
 void PrintTable(const std::vector<Row>& rows) {
-  std::printf("%-9s %-9s %-9s %11s %12s %19s %9s %9s %10s\n", "bench", "system", "transport",
-              "concurrency", "operations/s", "min .. max", "p50 us", "p99 us", "p99.9 us");
+  if (rows.empty()) return;
+  std::printf("%-8s %-15s %-9s %11s %12s %19s %9s %9s %9s %8s\n", "bench", "system", "transport",
+              "concurrency", Heading(rows.front().rate_name).c_str(), "min .. max", "p50 us",
+              "p99 us", "p99.9 us", "syncs/s");
   for (const Row& row : rows) {
     const auto rates = Collect(row, &Measurement::operations_per_second);
-    std::printf("%-9s %-9s %-9s %11d %12.0f %9.0f..%8.0f %9.0f %9.0f %10.0f\n", row.bench.c_str(),
-                row.system.c_str(), row.transport.c_str(), row.concurrency, Median(rates),
-                Minimum(rates), Maximum(rates), Median(Collect(row, &Measurement::p50_us)),
-                Median(Collect(row, &Measurement::p99_us)),
-                Median(Collect(row, &Measurement::p999_us)));
+    const double syncs = Median(Collect(row, &Measurement::fdatasync_per_second));
+    std::printf(
+        "%-8s %-15s %-9s %11d %12.0f %9.0f..%8.0f %9.0f %9.0f %9.0f %8s\n", row.bench.c_str(),
+        row.system.c_str(), row.transport.c_str(), row.concurrency, Median(rates), Minimum(rates),
+        Maximum(rates), Median(Collect(row, &Measurement::p50_us)),
+        Median(Collect(row, &Measurement::p99_us)), Median(Collect(row, &Measurement::p999_us)),
+        syncs < 0 ? "-" : std::to_string(std::lround(syncs)).c_str());
   }
 }
 
 absl::Status WriteJson(const std::vector<Row>& rows, const std::string& path) {
   nlohmann::ordered_json array = nlohmann::ordered_json::array();
-  const std::pair<const char*, double Measurement::*> figures[] = {
-      {"operations_per_second", &Measurement::operations_per_second},
-      {"p50_us", &Measurement::p50_us},
-      {"p99_us", &Measurement::p99_us},
-      {"p999_us", &Measurement::p999_us}};
-  for (const Row& row : rows) {
-    nlohmann::ordered_json object = {{"bench", row.bench},
-                                     {"system", row.system},
-                                     {"transport", row.transport},
-                                     {"concurrency", row.concurrency}};
-    for (const auto& [name, figure] : figures) object[name] = Median(Collect(row, figure));
-    for (const auto& [name, figure] : figures) {
-      object[std::string(name) + "_min"] = Minimum(Collect(row, figure));
-      object[std::string(name) + "_max"] = Maximum(Collect(row, figure));
-    }
-    object["repetitions"] = row.repetitions.size();
-    for (const auto& [name, value] : row.more) object[name] = value;
-    array.push_back(std::move(object));
-  }
+  for (const Row& row : rows) array.push_back(ToJson(row));
   std::error_code ignored;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   std::ofstream file(path);
@@ -55,8 +81,11 @@ absl::Status WriteJson(const std::vector<Row>& rows, const std::string& path) {
 
 void ShowProgress(const std::string& what) {
   static const bool terminal = isatty(STDERR_FILENO) != 0;
-  std::fprintf(stderr, terminal ? "\r\033[K%s" : "%s\n", what.c_str());
-  if (terminal && what.empty()) std::fprintf(stderr, "\r");
+  if (terminal) {
+    std::fprintf(stderr, "\r\033[K%s", what.c_str());
+  } else if (!what.empty()) {
+    std::fprintf(stderr, "%s\n", what.c_str());
+  }
 }
 
 }  // namespace latchkey::bench

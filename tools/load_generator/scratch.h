@@ -1,7 +1,8 @@
 // What a measured server needs besides a process: a directory that is thrown away, and a look at
-// its memory.
+// its memory and its CPU time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -25,5 +26,7 @@ class ScratchDirectory {
 };
 
 std::uint64_t ResidentBytes(const ServerProcess& server);
+// What all of its threads have used since it was started, to the hundredth of a second.
+std::chrono::duration<double> CpuTime(const ServerProcess& server);
 
 }  // namespace latchkey::bench

@@ -1,0 +1,114 @@
+"""The quick form of every benchmark: that it runs to its end, and writes what its readers parse. Nothing
+here depends on how fast it was."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+PROGRAMS = pathlib.Path(os.environ["LATCHKEY_PROGRAMS"])
+FIGURES = ("p50_us", "p99_us", "p999_us")
+
+
+class BenchTest(unittest.TestCase):
+    def setUp(self):
+        # Below the build directory: what the benchmarks measure is that disk.
+        directory = tempfile.TemporaryDirectory(dir=PROGRAMS, prefix="bench-")
+        self.addCleanup(directory.cleanup)
+        self.output = pathlib.Path(directory.name)
+
+    def run_bench(self, name):
+        """The rows that the benchmark wrote, and what it printed."""
+        command = [
+            PROGRAMS / "tools/load_generator/latchkey_bench",
+            f"--latchkeyd={PROGRAMS}/server/latchkeyd",
+            f"--echo={PROGRAMS}/tools/load_generator/latchkey_echo",
+            f"--output={self.output}", name, "--quick",
+        ]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
+        self.assertEqual(list(self.output.glob("scratch-*")), [], "scratch directories are left behind")
+        written = self.output / f"{name}.json"
+        rows = json.loads(written.read_text()) if written.exists() else []
+        for row in rows:
+            self.assertEqual(row["bench"], name)
+            self.assertRegex(row["version"], r"\d+\.\d+")
+        return rows, ran.stdout
+
+    def check_rate(self, row, rate):
+        self.assertGreater(row[rate], 0, row)
+        for figure in FIGURES:
+            self.assertGreater(row[figure], 0, row)
+        self.assertLessEqual(row["p50_us"], row["p99_us"])
+        self.assertLessEqual(row["p99_us"], row["p999_us"])
+
+    def check_chart(self, name, *words):
+        text = (self.output / f"{name}.svg").read_text()
+        xml.etree.ElementTree.fromstring(text)
+        for word in words:
+            self.assertIn(word, text)
+
+    def test_unary(self):
+        rows, _ = self.run_bench("unary")
+        self.assertEqual([row["system"] for row in rows], ["echo", "latchkey"])
+        for row in rows:
+            self.check_rate(row, "operations_per_second")
+        self.assertGreater(rows[1]["share_of_echo"], 0)
+
+    def test_latency(self):
+        rows, _ = self.run_bench("latency")
+        self.assertEqual([row["concurrency"] for row in rows], [1, 1])
+        for row in rows:
+            self.check_rate(row, "operations_per_second")
+        self.assertGreater(rows[1]["synced_append_p50_us"], 0)
+
+    def test_flows(self):
+        rows, _ = self.run_bench("flows")
+        unary = [row for row in rows if row["transport"] == "unary"]
+        self.assertEqual([row["concurrency"] for row in unary], [1, 16, 64])
+        for row in rows:
+            self.assertEqual(row["system"], "latchkey")
+            self.check_rate(row, "flows_per_second")
+        self.check_chart("flows", "unary", "p99.9")
+
+    def test_peers(self):
+        rows, _ = self.run_bench("peers")
+        systems = {"latchkey", "echo", "etcd-lock", "etcd-txn", "postgresql", "redis-always", "redis-everysec"}
+        self.assertEqual({row["system"] for row in rows}, systems)
+        for row in rows:
+            self.check_rate(row, "flows_per_second")
+            self.assertTrue(row["durability"])
+            if row["system"] not in ("latchkey", "echo"):
+                self.assertEqual(row["transport"], "native")
+                self.assertGreater(row["latchkey_unary_ratio"], 0)
+        self.check_chart("peers", "postgresql", "redis-everysec")
+
+    def test_scale(self):
+        rows, _ = self.run_bench("scale")
+        rates = [row for row in rows if row["part"] == "rate" and row["transport"] == "unary"]
+        self.assertEqual([row["completed_records"] for row in rates], [0, 200, 2000])
+        for row in rates:
+            self.check_rate(row, "flows_per_second")
+        restart, = (row for row in rows if row["part"] == "restart")
+        self.assertGreater(restart["restart_seconds"], 0)
+        self.assertEqual(restart["live_leases"], 200)
+        disk, = (row for row in rows if row["part"] == "disk")
+        self.assertGreaterEqual(disk["completed_records"], 2000)
+        self.assertGreater(disk["data_bytes_per_record"], disk["payload_bytes"])
+        self.assertGreater(disk["disk_bytes_per_record"], disk["data_bytes_per_record"])
+        self.check_chart("scale", "resident memory")
+
+    def test_restart(self):
+        _, said = self.run_bench("restart")
+        self.assertIn("first acknowledged AcquireLock", said)
+
+    def test_waiters(self):
+        _, said = self.run_bench("waiters")
+        self.assertIn("hand-overs", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
