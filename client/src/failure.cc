@@ -43,6 +43,16 @@ bool IsBroken(StatusCode code, bool from_service) {
   }
 }
 
+// As a unary renewal that is refused for this reason has it.
+StatusCode CodeOfLostLease(const std::string& reason) {
+  if (reason == "OVERLOADED" || reason == "SHUTTING_DOWN" || reason == "STORAGE_UNAVAILABLE") {
+    return StatusCode::UNAVAILABLE;
+  }
+  if (reason == "KEY_UNKNOWN") return StatusCode::NOT_FOUND;
+  if (reason == "RECORD_CORRUPT") return StatusCode::DATA_LOSS;
+  return StatusCode::FAILED_PRECONDITION;
+}
+
 template <typename Detail>
 std::optional<Detail> FindDetail(const google::rpc::Status& status) {
   for (const google::protobuf::Any& any : status.details()) {
@@ -63,9 +73,7 @@ CallStatus StatusOfLostLease(const std::string& reason) {
   google::rpc::ErrorInfo info;
   info.set_reason(reason);
   info.set_domain("latchkey");
-  const bool unavailable =
-      reason == "OVERLOADED" || reason == "SHUTTING_DOWN" || reason == "STORAGE_UNAVAILABLE";
-  status.set_code(unavailable ? StatusCode::UNAVAILABLE : StatusCode::FAILED_PRECONDITION);
+  status.set_code(CodeOfLostLease(reason));
   status.set_message("the lease was not renewed");
   status.add_details()->PackFrom(info);
   return StatusOf(status);

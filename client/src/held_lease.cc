@@ -316,7 +316,7 @@ void HeldLease::BeginRenewing() {
 
 void HeldLease::ScheduleRenewal(BootClock::time_point when) {
   // With others that are due at about the same time, so that one heartbeat renews them all.
-  const nanoseconds grid = std::max(options_.lease_duration / 30, nanoseconds(1));
+  const nanoseconds grid = std::max(options_.lease_duration / 300, nanoseconds(1));
   const BootClock::time_point together = when - when.time_since_epoch() % grid;
   // At safe_until_ at the latest, so that the loss is noticed then.
   timer_ = connection_->runtime()->RunAt(

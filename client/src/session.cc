@@ -17,9 +17,7 @@ constexpr std::size_t kUnansweredMax = kSessionCalls - 2 * kFrameCalls;
 constexpr std::size_t kUnsentBytesMax = 16 * kFrameBytes;
 
 // Rounded up.
-std::int64_t TickOf(BootClock::time_point time) {
-  return time.time_since_epoch() / kTick + 1;
-}
+std::int64_t TickOf(BootClock::time_point time) { return time.time_since_epoch() / kTick + 1; }
 
 // Which of a stream's ends say the same of its calls. Any other says that it is broken: whether
 // they were decided is not known.
@@ -136,7 +134,7 @@ void Session::OnFrame(v1::SessionResponse& frame) {
     dispatching_ = true;
     lost_listener = lost_listener_;
     TakeReplies(frame, endings);
-    if (frame.has_heartbeat()) TakeHeartbeat(frame.heartbeat(), renewed, endings);
+    for (const auto& heartbeat : frame.heartbeats()) TakeHeartbeat(heartbeat, renewed, endings);
   }
   for (Ending& ending : endings) {
     if (ending.reply != nullptr) {

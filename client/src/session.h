@@ -79,8 +79,8 @@ class Session final : public SessionEvents, public std::enable_shared_from_this<
   void Flush();
   void TakeReplies(v1::SessionResponse& frame, std::vector<Ending>& endings) REQUIRES(mutex_);
   void TakeHeartbeat(const v1::SessionResponse::HeartbeatReply& heartbeat,
-                     std::deque<v1::SessionResponse::Reply>& replies,
-                     std::vector<Ending>& endings) REQUIRES(mutex_);
+                     std::deque<v1::SessionResponse::Reply>& replies, std::vector<Ending>& endings)
+      REQUIRES(mutex_);
 
   const std::shared_ptr<Runtime> runtime_;
   Mutex mutex_;

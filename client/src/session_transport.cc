@@ -59,18 +59,18 @@ class SessionTransport final : public Transport {
     Start<v1::AcquireLockResponse>(
         std::move(request), std::move(limits), std::move(done),
         {.set = &Entry::unsafe_arena_set_allocated_acquire_lock,
-         .part = [](Reply& reply) {
-           return reply.has_acquire_lock() ? reply.mutable_acquire_lock() : nullptr;
-         },
+         .part =
+             [](Reply& reply) {
+               return reply.has_acquire_lock() ? reply.mutable_acquire_lock() : nullptr;
+             },
          .unary = &Transport::AcquireLock,
          .holds_back = true});
   }
   void RenewLease(v1::RenewLeaseRequest request, TryLimits limits,
                   Done<v1::RenewLeaseResponse> done) override {
     if (IsPlain(request) && !session_->unsupported()) {
-      Session::Message message{.call_id = session_->NextCallId(),
-                               .bytes = EncodeHeartbeat(request),
-                               .renewal = true};
+      Session::Message message{
+          .call_id = session_->NextCallId(), .bytes = EncodeHeartbeat(request), .renewal = true};
       return session_->Start(
           std::move(message),
           std::make_unique<TypedSessionCall<v1::RenewLeaseResponse>>(RenewedIn, std::move(done)),
@@ -86,9 +86,10 @@ class SessionTransport final : public Transport {
     Start<v1::CheckResultResponse>(
         std::move(request), std::move(limits), std::move(done),
         {.set = &Entry::unsafe_arena_set_allocated_check_result,
-         .part = [](Reply& reply) {
-           return reply.has_check_result() ? reply.mutable_check_result() : nullptr;
-         },
+         .part =
+             [](Reply& reply) {
+               return reply.has_check_result() ? reply.mutable_check_result() : nullptr;
+             },
          .unary = &Transport::CheckResult,
          .holds_back = true});
   }
@@ -97,9 +98,10 @@ class SessionTransport final : public Transport {
     Start<v1::RecordResultResponse>(
         std::move(request), std::move(limits), std::move(done),
         {.set = &Entry::unsafe_arena_set_allocated_record_result,
-         .part = [](Reply& reply) {
-           return reply.has_record_result() ? reply.mutable_record_result() : nullptr;
-         },
+         .part =
+             [](Reply& reply) {
+               return reply.has_record_result() ? reply.mutable_record_result() : nullptr;
+             },
          .unary = &Transport::RecordResult});
   }
   void Release(v1::ReleaseRequest request, TryLimits limits,
@@ -107,9 +109,8 @@ class SessionTransport final : public Transport {
     Start<v1::ReleaseResponse>(
         std::move(request), std::move(limits), std::move(done),
         {.set = &Entry::unsafe_arena_set_allocated_release,
-         .part = [](Reply& reply) {
-           return reply.has_release() ? reply.mutable_release() : nullptr;
-         },
+         .part =
+             [](Reply& reply) { return reply.has_release() ? reply.mutable_release() : nullptr; },
          .unary = &Transport::Release});
   }
   void IssueKey(v1::IssueKeyRequest request, TryLimits limits,

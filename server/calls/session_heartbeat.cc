@@ -76,7 +76,7 @@ void SessionHeartbeat::Set(std::size_t place, const std::optional<Refusal>& refu
 void SessionHeartbeat::Answer() {
   const Duration elapsed = environment_.clock.Monotonic() - arrived_;
   auto* envelope = Arena::CreateMessage<v1::SessionResponse>(&frame_->arena);
-  auto* reply = envelope->mutable_heartbeat();
+  auto* reply = envelope->add_heartbeats();
   reply->set_heartbeat_id(heartbeat_.heartbeat_id());
   SetProto(elapsed, reply->mutable_server_elapsed());
   for (const State& state : states_) {

@@ -2,6 +2,8 @@
 
 #include <thread>
 
+#include "client/src/grpc_transport.h"
+#include "client/src/system_runtime.h"
 #include "server/machine/proto_time.h"
 #include "storage/memory_record_store.h"
 #include "storage/rocksdb/rocksdb_record_store.h"
@@ -41,6 +43,65 @@ std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const grpc::Status& status) {
   return std::nullopt;
 }
 
+// The client library's session, waited for.
+class BehaviourTest::BlockingSession {
+ public:
+  explicit BlockingSession(const std::string& address)
+      : transport_(
+            client::internal::MakeGrpcTransport(address, TransportKind::kSession, runtime_)) {}
+  ~BlockingSession() {
+    runtime_->Stop();
+    transport_->Shutdown();
+  }
+
+  Reply<v1::AcquireLockResponse> Send(const v1::AcquireLockRequest& request) {
+    return Await(&Transport::AcquireLock, request);
+  }
+  Reply<v1::RenewLeaseResponse> Send(const v1::RenewLeaseRequest& request) {
+    return Await(&Transport::RenewLease, request);
+  }
+  Reply<v1::CheckResultResponse> Send(const v1::CheckResultRequest& request) {
+    return Await(&Transport::CheckResult, request);
+  }
+  Reply<v1::RecordResultResponse> Send(const v1::RecordResultRequest& request) {
+    return Await(&Transport::RecordResult, request);
+  }
+  Reply<v1::ReleaseResponse> Send(const v1::ReleaseRequest& request) {
+    return Await(&Transport::Release, request);
+  }
+
+ private:
+  using Transport = client::internal::Transport;
+
+  template <class Request, class Response>
+  Reply<Response> Await(void (Transport::*method)(Request, client::internal::TryLimits,
+                                                  client::internal::Done<Response>),
+                        const Request& request) {
+    auto answered = std::make_shared<std::promise<Reply<Response>>>();
+    ((*transport_).*method)(
+        request, {.timeout = kCallTimeout},
+        [answered](const client::internal::CallStatus& status, Response response) {
+          answered->set_value(
+              {grpc::Status(status.code, status.message, status.details), std::move(response)});
+        });
+    return answered->get_future().get();
+  }
+
+  const std::shared_ptr<client::internal::SystemRuntime> runtime_ =
+      std::make_shared<client::internal::SystemRuntime>();
+  const std::shared_ptr<Transport> transport_;
+};
+
+template <class Request, class Response>
+Reply<Response> BehaviourTest::Send(const Request& request,
+                                    grpc::Status (v1::CoordinationService::Stub::*method)(
+                                        grpc::ClientContext*, const Request&, Response*)) {
+  auto& stub = coordination();  // starts the server, if that was not done before
+  return session_ != nullptr ? session_->Send(request) : SendOn(stub, request, method);
+}
+
+BehaviourTest::BehaviourTest() = default;
+
 BehaviourTest::~BehaviourTest() { StopServer(); }
 
 void BehaviourTest::StartServer(const std::function<void(ServerOptions&)>& change) {
@@ -62,12 +123,14 @@ void BehaviourTest::StartServer(const std::function<void(ServerOptions&)>& chang
   auto channel = grpc::CreateChannel(address(), grpc::InsecureChannelCredentials());
   coordination_ = v1::CoordinationService::NewStub(channel);
   admin_ = v1::AdminService::NewStub(channel);
+  if (over_session()) session_ = std::make_unique<BlockingSession>(address());
 }
 
 void BehaviourTest::StopServer() {
   if (server_ == nullptr) return;
   EXPECT_TRUE(server_->Shutdown(1s).ok());
   server_.reset();
+  session_.reset();
 }
 
 v1::CoordinationService::Stub& BehaviourTest::coordination() {
@@ -92,7 +155,7 @@ Reply<v1::AcquireLockResponse> BehaviourTest::Acquire(
   request.set_attempt_id(attempt_id);
   request.mutable_lease_duration()->set_seconds(30);
   Apply(change, request);
-  return SendOn(coordination(), request, &v1::CoordinationService::Stub::AcquireLock);
+  return Send(request, &v1::CoordinationService::Stub::AcquireLock);
 }
 
 std::future<Reply<v1::AcquireLockResponse>> BehaviourTest::AcquireAsync(
@@ -108,7 +171,7 @@ Reply<v1::RenewLeaseResponse> BehaviourTest::Renew(const std::string& key, std::
   request.set_key(key);
   request.set_fencing_token(token);
   Apply(change, request);
-  return SendOn(coordination(), request, &v1::CoordinationService::Stub::RenewLease);
+  return Send(request, &v1::CoordinationService::Stub::RenewLease);
 }
 
 Reply<v1::CheckResultResponse> BehaviourTest::Check(const std::string& key,
@@ -116,7 +179,7 @@ Reply<v1::CheckResultResponse> BehaviourTest::Check(const std::string& key,
   v1::CheckResultRequest request;
   request.set_key(key);
   Apply(change, request);
-  return SendOn(coordination(), request, &v1::CoordinationService::Stub::CheckResult);
+  return Send(request, &v1::CoordinationService::Stub::CheckResult);
 }
 
 Reply<v1::RecordResultResponse> BehaviourTest::Record(
@@ -127,7 +190,7 @@ Reply<v1::RecordResultResponse> BehaviourTest::Record(
   request.set_outcome(v1::Result::SUCCEEDED);
   request.set_provider_reference("pay_1");
   Apply(change, request);
-  return SendOn(coordination(), request, &v1::CoordinationService::Stub::RecordResult);
+  return Send(request, &v1::CoordinationService::Stub::RecordResult);
 }
 
 Reply<v1::ReleaseResponse> BehaviourTest::Release(const std::string& key, std::uint64_t token,
@@ -136,7 +199,7 @@ Reply<v1::ReleaseResponse> BehaviourTest::Release(const std::string& key, std::u
   request.set_key(key);
   request.set_fencing_token(token);
   request.set_effect(effect);
-  return SendOn(coordination(), request, &v1::CoordinationService::Stub::Release);
+  return Send(request, &v1::CoordinationService::Stub::Release);
 }
 
 v1::Record BehaviourTest::Get(const std::string& key) {

@@ -1,5 +1,6 @@
 // A real server in this process, over each store in turn, called through real gRPC on a loopback
-// port. The cases beside this file say what docs/semantics.md promises, one sentence a test.
+// port, by unary calls and over a session in turn. The cases beside this file say what
+// docs/semantics.md promises, one sentence a test.
 #pragma once
 
 #include <atomic>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "latchkey/v1/admin.grpc.pb.h"
@@ -71,6 +73,7 @@ std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const grpc::Status& status);
 
 class BehaviourTest : public testing::TestWithParam<const char*> {
  protected:
+  BehaviourTest();
   ~BehaviourTest() override;
 
   // Starts the server (again) with these options; called by itself with the default ones on first
@@ -120,21 +123,32 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
   std::string address() const;
   ShiftedClock& clock() { return clock_; }
   const CountingObserver& observer() const { return observer_; }
-  bool durable() const { return GetParam() != std::string("memory"); }
+  bool durable() const { return std::string_view(GetParam()).starts_with("rocksdb"); }
+  // The short forms go over a session; the stubs are unary always.
+  bool over_session() const { return std::string_view(GetParam()).ends_with("session"); }
 
  private:
+  class BlockingSession;
+  template <class Request, class Response>
+  Reply<Response> Send(const Request& request,
+                       grpc::Status (v1::CoordinationService::Stub::*method)(grpc::ClientContext*,
+                                                                             const Request&,
+                                                                             Response*));
+
   ShiftedClock clock_;
   CountingObserver observer_;
   TemporaryDirectory directory_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<v1::CoordinationService::Stub> coordination_;
+  std::unique_ptr<BlockingSession> session_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 
 // Every case of a file runs over every store.
-#define RUN_OVER_EVERY_STORE(Suite)                                             \
-  INSTANTIATE_TEST_SUITE_P(Stores, Suite, testing::Values("memory", "rocksdb"), \
-                           [](const auto& parameter) { return std::string(parameter.param); })
+#define RUN_OVER_EVERY_STORE(Suite)                                                             \
+  INSTANTIATE_TEST_SUITE_P(                                                                     \
+      Stores, Suite, testing::Values("memory", "rocksdb", "memory_session", "rocksdb_session"), \
+      [](const auto& parameter) { return std::string(parameter.param); })
 
 template <class Response>
 google::rpc::ErrorInfo Reply<Response>::info() const {

@@ -51,11 +51,13 @@ class Client:
 
     def __init__(self, run, number):
         self.name = f"c{number}"
-        run.log.write(event="client_start", name=self.name)
+        over_session = number % 2 == 0
+        run.log.write(event="client_start", name=self.name, transport="session" if over_session else "unary")
         self.process = subprocess.Popen(
             [run.programs / "tools/crash_test/crash_client", f"--address={run.address}",
              f"--history={run.directory}/{self.name}.history", f"--name={self.name}",
-             f"--seed={run.random.randrange(1 << 30)}", f"--callers={run.options.callers}"],
+             f"--seed={run.random.randrange(1 << 30)}", f"--callers={run.options.callers}",
+             *(["--session"] if over_session else [])],
             stderr=open(run.directory / f"{self.name}.log", "wb"))
 
     def kill(self):

@@ -29,6 +29,7 @@ struct Options {
   std::string name;
   std::uint64_t seed = 1;
   int callers = 12;
+  bool over_session = false;
   std::string keys;
   std::string dump;
 };
@@ -60,7 +61,7 @@ int Run(const Options& options) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   History history(options.history, options.name);
-  Service service(options.address, history);
+  Service service(options.address, history, options.over_session);
   if (options.dump.empty()) {
     RunCallers(options, service, signals);
     return 0;
@@ -84,6 +85,7 @@ int main(int argc, char** argv) {
   app.add_option("--name", options.name, "names this client in the history")->required();
   app.add_option("--seed", options.seed, "what the callers do");
   app.add_option("--callers", options.callers, "so many at once");
+  app.add_flag("--session", options.over_session, "over a session, not by unary calls");
   app.add_option("--keys", options.keys, "with --dump: keys to show, if there is no record, too");
   app.add_option("--dump", options.dump, "let all keys come to rest, and write the records here");
   CLI11_PARSE(app, argc, argv);

@@ -1,10 +1,12 @@
-// Latchkey by stock stubs, with every call in a history.
+// Latchkey by stock stubs or over a session of the client library, with every call in a history.
 #pragma once
 
 #include <chrono>
 #include <memory>
 #include <string>
 
+#include "client/src/runtime.h"
+#include "client/src/transport.h"
 #include "latchkey/v1/admin.grpc.pb.h"
 #include "latchkey/v1/coordination.grpc.pb.h"
 #include "tools/crash_test/history.h"
@@ -29,8 +31,9 @@ struct Answer {
 // Thread-safe. A call is sent once: who wants it repeated repeats it.
 class Service {
  public:
-  // Both outlive the service.
-  Service(const std::string& address, History& history);
+  // The history outlives the service. `over_session`: what a session has goes over one.
+  Service(const std::string& address, History& history, bool over_session);
+  ~Service();
 
   Answer<v1::AcquireLockResponse> Call(const v1::AcquireLockRequest& request,
                                        Milliseconds patience);
@@ -58,10 +61,25 @@ class Service {
                                                      Response*),
                         const Request& request, Milliseconds patience);
 
+  template <class Request, class Response>
+  Answer<Response> Send(const char* name,
+                        grpc::Status (v1::CoordinationService::Stub::*method)(grpc::ClientContext*,
+                                                                              const Request&,
+                                                                              Response*),
+                        void (client::internal::Transport::*over_session)(
+                            Request, client::internal::TryLimits,
+                            client::internal::Done<Response>),
+                        const Request& request, Milliseconds patience);
+  template <class Response>
+  Answer<Response> Note(const std::string& id, Answer<Response> answer);
+
   History& history_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::CoordinationService::Stub> coordination_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
+  const std::shared_ptr<client::internal::Runtime> runtime_;
+  // Null: everything is unary.
+  const std::shared_ptr<client::internal::Transport> session_;
 };
 
 template <class Response>

@@ -1,8 +1,11 @@
 #include "tools/load_generator/latchkey_flows.h"
 
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "client/src/grpc_transport.h"
+#include "client/src/system_runtime.h"
 #include "latchkey/v1/coordination.grpc.pb.h"
 #include "tools/load_generator/channels.h"
 #include <grpcpp/grpcpp.h>
@@ -13,6 +16,7 @@ namespace {
 using Stub = v1::CoordinationService::Stub;
 
 constexpr int kLeaseSeconds = 600;
+constexpr std::chrono::seconds kTimeout(60);
 
 class UnaryLoop final : public FlowLoop {
  public:
@@ -77,12 +81,76 @@ class UnaryDriver final : public Driver {
   std::vector<std::unique_ptr<Stub>> stubs_;
 };
 
+// Over the client library's own transport, below its leases and retries.
+class SessionLoop final : public FlowLoop {
+ public:
+  SessionLoop(client::internal::Transport& session, Flow flow) : session_(session), flow_(flow) {}
+
+ private:
+  void Send() override {
+    v1::AcquireLockRequest request;
+    request.set_key(key());
+    request.set_attempt_id(key());
+    request.mutable_lease_duration()->set_seconds(kLeaseSeconds);
+    request.set_holder_id("bench");
+    session_.AcquireLock(std::move(request), {.timeout = kTimeout},
+                         [this](const client::internal::CallStatus& status,
+                                const v1::AcquireLockResponse& response) {
+                           if (status.code != grpc::StatusCode::OK) return Failed(status.message);
+                           if (!response.has_grant())
+                             return Failed("no grant: " + response.ShortDebugString());
+                           if (flow_ == Flow::kAcquire) return Finished();
+                           Record(response.grant().fencing_token());
+                         });
+  }
+
+  void Record(std::uint64_t fencing_token) {
+    v1::RecordResultRequest request;
+    request.set_key(key());
+    request.set_fencing_token(fencing_token);
+    request.set_outcome(v1::Result::SUCCEEDED);
+    request.set_payload(MakePayload());
+    session_.RecordResult(
+        std::move(request), {.timeout = kTimeout},
+        [this](const client::internal::CallStatus& status, const v1::RecordResultResponse&) {
+          if (status.code != grpc::StatusCode::OK) return Failed(status.message);
+          Finished();
+        });
+  }
+
+  client::internal::Transport& session_;
+  const Flow flow_;
+};
+
+class SessionDriver final : public Driver {
+ public:
+  SessionDriver(const std::string& address, Flow flow)
+      : flow_(flow),
+        session_(client::internal::MakeGrpcTransport(address, TransportKind::kSession, runtime_)) {}
+  ~SessionDriver() override {
+    runtime_->Stop();
+    session_->Shutdown();
+  }
+
+  std::unique_ptr<FlowLoop> MakeLoop(int) override {
+    return std::make_unique<SessionLoop>(*session_, flow_);
+  }
+
+ private:
+  const Flow flow_;
+  const std::shared_ptr<client::internal::Runtime> runtime_ =
+      std::make_shared<client::internal::SystemRuntime>();
+  const std::shared_ptr<client::internal::Transport> session_;
+};
+
 }  // namespace
 
 const char* NameOf(Transport transport) {
   switch (transport) {
     case Transport::kUnary:
       return "unary";
+    case Transport::kSession:
+      return "session";
   }
   return "";
 }
@@ -92,6 +160,8 @@ std::unique_ptr<Driver> MakeLatchkeyDriver(Transport transport, const std::strin
   switch (transport) {
     case Transport::kUnary:
       return std::make_unique<UnaryDriver>(address, flow, concurrency);
+    case Transport::kSession:
+      return std::make_unique<SessionDriver>(address, flow);
   }
   return nullptr;
 }

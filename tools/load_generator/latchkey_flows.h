@@ -18,10 +18,11 @@ enum class Flow {
 // How calls reach the server. Another transport is a value here, its name, its place in
 // kTransports, which goes from slow to fast, and its driver in MakeLatchkeyDriver.
 enum class Transport {
-  kUnary,  // a call of gRPC for each
+  kUnary,    // a call of gRPC for each
+  kSession,  // many in a frame of a stream
 };
 
-inline constexpr Transport kTransports[] = {Transport::kUnary};
+inline constexpr Transport kTransports[] = {Transport::kUnary, Transport::kSession};
 // For what is not itself measured.
 inline constexpr Transport kFastest = kTransports[std::size(kTransports) - 1];
 

@@ -23,6 +23,8 @@ def count(history, keys):
     for event in history.events:
         if event["event"] == "killed":
             counts[f"killed at {event['where']}"] += 1
+        elif event["event"] == "client_start":
+            counts[f"clients by {event['transport']}"] += 1
         elif event["event"] in _EVENTS:
             counts[_EVENTS[event["event"]]] += 1
     for call in history.calls:
@@ -85,6 +87,7 @@ def _count_results(key, counts):
 def required():
     """What may not be zero."""
     return ([f"killed at {name}" for name in FAILPOINTS] + list(_EVENTS.values()) +
+            ["clients by unary", "clients by session"] +
             [f"answered {rpc}" for rpc in _RPCS] + [f"refused {reason}" for reason in _REASONS] +
             ["calls of unknown outcome", "calls given up", "waits granted", "waiters served in order",
              "executed", "recovered", "replays", "checkpoints handed over", "lapses",
