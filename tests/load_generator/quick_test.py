@@ -101,6 +101,20 @@ class BenchTest(unittest.TestCase):
         self.assertGreater(disk["disk_bytes_per_record"], disk["data_bytes_per_record"])
         self.check_chart("scale", "resident memory")
 
+    def test_contention(self):
+        rows, _ = self.run_bench("contention")
+        unary = {row["part"]: row for row in rows if row["transport"] == "unary"}
+        self.assertEqual(list(unary), ["one hot key", "many hot keys", "renewals", "lapse"])
+        self.assertEqual(unary["many hot keys"]["keys"], 20)
+        for part in ("one hot key", "many hot keys"):
+            self.assertGreater(unary[part]["hand_offs_per_second"], 0)
+            self.assertEqual(unary[part]["wake_ups_per_hand_off"], 1)
+        self.assertEqual(unary["renewals"]["live_leases"], 200)
+        self.assertGreater(unary["renewals"]["messages_per_second"], 0)
+        self.assertEqual(unary["lapse"]["lapsed_leases"], 200)
+        self.assertGreater(unary["lapse"]["longest_flow_us"], 0)
+        self.check_chart("contention", "hand-offs")
+
     def test_restart(self):
         _, said = self.run_bench("restart")
         self.assertIn("first acknowledged AcquireLock", said)
