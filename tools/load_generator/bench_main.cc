@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   BenchOptions options;
   double seconds = 10;
+  double retention_seconds = 600;
   app.add_option("--latchkeyd", options.latchkeyd)->required();
   app.add_option("--echo", options.echo)->required();
   app.add_option("--output", options.output, "directory for JSON and scratch files");
@@ -21,6 +22,8 @@ int main(int argc, char** argv) {
       app.add_option("--records", options.completed_records, "completed records (restart, scale)");
   const auto* leases =
       app.add_option("--leases", options.live_leases, "live leases (the same, contention)");
+  const auto* retention = app.add_option("--retention-seconds", retention_seconds,
+                                         "of flows whose records expire; 0: none (scale)");
   app.add_option("--waiters", options.waiters, "waiting calls on one key (waiters, contention)");
   app.add_flag("--quick", options.quick, "small numbers: shows that it works, measures nothing");
   struct Bench {
@@ -46,6 +49,8 @@ int main(int argc, char** argv) {
   if ((app.got_subcommand("scale") || app.got_subcommand("contention")) && leases->count() == 0) {
     options.live_leases = 100'000;
   }
+  if (options.quick && retention->count() == 0) retention_seconds = 3;
+  options.retention = std::chrono::milliseconds(static_cast<int>(retention_seconds * 1000));
   if (options.quick) {
     options.repetitions = 1;
     options.warm_up = std::chrono::milliseconds(200);

@@ -26,6 +26,8 @@ struct BenchOptions {
   std::vector<int> concurrencies = {1, 16, 64, 256, 1024, 4096};
   std::uint64_t completed_records = 1'000'000;
   int live_leases = 10'000;
+  // How long records expire as fast as they come; zero leaves it out.
+  std::chrono::milliseconds retention{600'000};
   int waiters = 10'000;
   int hot_keys = 1'000;
   int waiters_of_hot_keys = 100;

@@ -29,7 +29,7 @@ Measurement Measure(const Histogram& latencies, std::chrono::nanoseconds elapsed
 struct Row {
   std::string bench;
   // What of it, where one benchmark measures several things.
-  std::string part = "";
+  std::string part;
   std::string system;
   std::string version;
   std::string transport;
