@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   BenchOptions options;
   double seconds = 10;
+  double retention_seconds = 600;
   app.add_option("--latchkeyd", options.latchkeyd)->required();
   app.add_option("--echo", options.echo)->required();
   app.add_option("--output", options.output, "directory for JSON and scratch files");
@@ -19,8 +20,11 @@ int main(int argc, char** argv) {
   app.add_option("--concurrency", options.concurrency, "flows in flight");
   const auto* records =
       app.add_option("--records", options.completed_records, "completed records (restart, scale)");
-  const auto* leases = app.add_option("--leases", options.live_leases, "live leases (the same)");
-  app.add_option("--waiters", options.waiters, "waiting calls (waiters)");
+  const auto* leases =
+      app.add_option("--leases", options.live_leases, "live leases (the same, contention)");
+  const auto* retention = app.add_option("--retention-seconds", retention_seconds,
+                                         "of flows whose records expire; 0: none (scale)");
+  app.add_option("--waiters", options.waiters, "waiting calls on one key (waiters, contention)");
   app.add_flag("--quick", options.quick, "small numbers: shows that it works, measures nothing");
   struct Bench {
     const char* name;
@@ -34,14 +38,19 @@ int main(int argc, char** argv) {
       {"peers", "flows beside etcd, PostgreSQL and Redis", latchkey::bench::BenchPeers},
       {"restart", "after a kill under load, with many records", latchkey::bench::BenchRestart},
       {"scale", "rate, memory, restart and disk by records", latchkey::bench::BenchScale},
+      {"contention", "hot keys, and very many leases", latchkey::bench::BenchContention},
       {"waiters", "many waiters on one key", latchkey::bench::BenchWaiters}};
   for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();
   CLI11_PARSE(app, argc, argv);
   options.measure = std::chrono::milliseconds(static_cast<int>(seconds * 1000));
   if (app.got_subcommand("scale")) {
     if (records->count() == 0) options.completed_records = 10'000'000;
-    if (leases->count() == 0) options.live_leases = 100'000;
   }
+  if ((app.got_subcommand("scale") || app.got_subcommand("contention")) && leases->count() == 0) {
+    options.live_leases = 100'000;
+  }
+  if (options.quick && retention->count() == 0) retention_seconds = 3;
+  options.retention = std::chrono::milliseconds(static_cast<int>(retention_seconds * 1000));
   if (options.quick) {
     options.repetitions = 1;
     options.warm_up = std::chrono::milliseconds(200);
@@ -50,6 +59,8 @@ int main(int argc, char** argv) {
     options.completed_records = 2'000;
     options.live_leases = 200;
     options.waiters = 300;
+    options.hot_keys = 20;
+    options.waiters_of_hot_keys = 10;
   }
   for (const Bench& bench : kBenches) {
     if (!app.got_subcommand(bench.name)) continue;

@@ -26,7 +26,11 @@ struct BenchOptions {
   std::vector<int> concurrencies = {1, 16, 64, 256, 1024, 4096};
   std::uint64_t completed_records = 1'000'000;
   int live_leases = 10'000;
+  // How long records expire as fast as they come; zero leaves it out.
+  std::chrono::milliseconds retention{600'000};
   int waiters = 10'000;
+  int hot_keys = 1'000;
+  int waiters_of_hot_keys = 100;
 };
 
 // Durable AcquireLock calls beside an empty call with the same API, sizes and channels.
@@ -42,6 +46,8 @@ absl::Status BenchPeers(const BenchOptions& options);
 absl::Status BenchRestart(const BenchOptions& options);
 // Flow rate, memory, restart and disk with ever more completed records, up to `completed_records`.
 absl::Status BenchScale(const BenchOptions& options);
+// Hand-offs of one key and of many that are waited for, and many leases: renewed, and lapsing.
+absl::Status BenchContention(const BenchOptions& options);
 // Many waiters on one key: memory for each, wake-ups and time for each hand-over.
 absl::Status BenchWaiters(const BenchOptions& options);
 

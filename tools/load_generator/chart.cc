@@ -14,7 +14,8 @@ namespace {
 
 constexpr char kGnuplot[] = "/usr/bin/gnuplot";
 constexpr int kPanelWidth = 620;
-constexpr int kHeight = 460;
+constexpr int kPanelHeight = 460;
+constexpr int kColumnsMax = 3;
 
 // In gnuplot's single quotes everything stands for itself, but for the quote.
 std::string Quoted(const std::string& text) {
@@ -35,7 +36,7 @@ void Write(std::ofstream& script, std::size_t number, const BarPanel& panel) {
   script << "END\n"
          << "set title " << Quoted(panel.title) << "\n"
          << "set ylabel " << Quoted(panel.unit) << "\nunset xlabel\nunset key\n"
-         << "unset logscale\nset format y '%.1s%c'\n"
+         << "unset logscale\nset format y " << (highest < 1000 ? "'%g'" : "'%.1s%c'") << "\n"
          << "set xrange [-0.6:" << static_cast<double>(panel.bars.size()) - 0.4 << "]\n"
          << "set yrange [0:" << (highest > 0 ? 1.12 * highest : 1) << "]\n"
          << "set xtics rotate by 30 right nomirror scale 0\n"
@@ -98,11 +99,14 @@ absl::Status DrawChart(const std::string& title, const std::vector<Panel>& panel
                        const std::string& path) {
   const std::string script_path = path + ".gnuplot";
   const std::string log = path + ".log";
+  const int count = static_cast<int>(panels.size());
+  const int columns = count > kColumnsMax ? (count + 1) / 2 : count;
+  const int rows = count > kColumnsMax ? 2 : 1;
   std::ofstream script(script_path);
-  script << "set terminal svg noenhanced size " << kPanelWidth * static_cast<int>(panels.size())
-         << "," << kHeight << " font 'sans-serif,13' background 'white'\n"
+  script << "set terminal svg noenhanced size " << kPanelWidth * columns << ","
+         << kPanelHeight * rows << " font 'sans-serif,13' background 'white'\n"
          << "set output " << Quoted(path) << "\n"
-         << "set multiplot layout 1," << panels.size() << " title " << Quoted(title) << "\n"
+         << "set multiplot layout " << rows << "," << columns << " title " << Quoted(title) << "\n"
          << "set style fill solid noborder\nset boxwidth 0.7\n"
          << "set border 3 linecolor '#606060'\nset grid ytics linecolor '#dddddd'\n"
          << "set bmargin 5\nset ytics nomirror\n";

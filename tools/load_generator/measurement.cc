@@ -15,7 +15,7 @@ double PercentileUs(const Histogram& latencies, double share) {
 Measurement Measure(const Histogram& latencies, std::chrono::nanoseconds elapsed) {
   return {static_cast<double>(latencies.count()) / std::chrono::duration<double>(elapsed).count(),
           PercentileUs(latencies, 0.50), PercentileUs(latencies, 0.99),
-          PercentileUs(latencies, 0.999)};
+          PercentileUs(latencies, 0.999), PercentileUs(latencies, 1)};
 }
 
 double Median(std::vector<double> values) {

@@ -17,6 +17,7 @@ struct Measurement {
   double p50_us = 0;
   double p99_us = 0;
   double p999_us = 0;
+  double longest_us = 0;
   // Cache flushes of the disk, whoever asked for them; negative: they are not counted here.
   double fdatasync_per_second = -1;
 };
@@ -28,12 +29,12 @@ Measurement Measure(const Histogram& latencies, std::chrono::nanoseconds elapsed
 struct Row {
   std::string bench;
   // What of it, where one benchmark measures several things.
-  std::string part = "";
+  std::string part;
   std::string system;
   std::string version;
   std::string transport;
   std::string durability;
-  int concurrency = 0;
+  int concurrency = 0;  // 0: it says nothing here
   // What `operations_per_second` is called in the table and in JSON.
   std::string rate_name = "flows_per_second";
   // May be empty, of what is not measured in repetitions.

@@ -29,12 +29,13 @@ class RunningServer final : public Running {
 
 absl::StatusOr<ServerProcess> StartLatchkeyd(const BenchOptions& options,
                                              const std::filesystem::path& directory,
-                                             const std::vector<std::string>& more) {
+                                             const std::vector<std::string>& more,
+                                             const std::vector<std::string>& environment) {
   std::vector<std::string> command = {options.latchkeyd, kAnyPort,
                                       "--store=rocksdb:" + (directory / "store").string(),
                                       "--live-records-max=100000000"};
   command.insert(command.end(), more.begin(), more.end());
-  return ServerProcess::Start({command, (directory / "log").string()});
+  return ServerProcess::Start({command, (directory / "log").string(), environment});
 }
 
 System EchoSystem(const BenchOptions& options) {

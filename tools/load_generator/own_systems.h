@@ -18,11 +18,12 @@ System LatchkeySystem(const BenchOptions& options, Transport transport, Flow flo
 // Flows of AcquireLock and RecordResult, over every transport.
 std::vector<System> LatchkeySystems(const BenchOptions& options);
 
-// latchkeyd on a free port, with its store in `directory`, limits that do not get in the way, and
-// `more` flags.
+// latchkeyd on a free port, with its store in `directory`, limits that do not get in the way,
+// `more` flags, and additions to its environment.
 absl::StatusOr<ServerProcess> StartLatchkeyd(const BenchOptions& options,
                                              const std::filesystem::path& directory,
-                                             const std::vector<std::string>& more = {});
+                                             const std::vector<std::string>& more = {},
+                                             const std::vector<std::string>& environment = {});
 
 // The first number, as in 1.2.3, that `program --version` prints; empty if it prints none.
 std::string VersionOf(const std::string& program, const std::string& flag = "--version");

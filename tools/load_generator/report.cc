@@ -25,12 +25,13 @@ nlohmann::ordered_json ToJson(const Row& row) {
   object["version"] = row.version;
   object["transport"] = row.transport;
   object["durability"] = row.durability;
-  object["concurrency"] = row.concurrency;
+  if (row.concurrency > 0) object["concurrency"] = row.concurrency;
   const std::pair<std::string, double Measurement::*> figures[] = {
       {row.rate_name, &Measurement::operations_per_second},
       {"p50_us", &Measurement::p50_us},
       {"p99_us", &Measurement::p99_us},
       {"p999_us", &Measurement::p999_us},
+      {"longest_us", &Measurement::longest_us},
       {"fdatasync_per_second", &Measurement::fdatasync_per_second}};
   if (!row.repetitions.empty()) {
     for (const auto& [name, figure] : figures) {

@@ -12,6 +12,7 @@
 #include "tools/load_generator/own_systems.h"
 #include "tools/load_generator/report.h"
 #include "tools/load_generator/restart.h"
+#include "tools/load_generator/retention.h"
 #include "tools/load_generator/scratch.h"
 
 namespace latchkey::bench {
@@ -55,6 +56,7 @@ class Scale {
   absl::StatusOr<Measurement> MeasureRate(const std::string& address, Transport transport);
   absl::Status Restart();
   absl::Status MeasureDisk();
+  absl::Status MeasureExpiry();
   absl::Status Report();
 
   const BenchOptions& options_;
@@ -66,6 +68,8 @@ class Scale {
   std::vector<Row> full_;      // with ever more records
   Row restart_row_;
   Row disk_row_;
+  std::vector<Row> retention_rows_;  // for each transport
+  std::vector<Retained> retained_;   // the same
 };
 
 absl::Status Scale::Run() {
@@ -78,6 +82,7 @@ absl::Status Scale::Run() {
   }
   if (auto restarted = Restart(); !restarted.ok()) return restarted;
   if (auto measured = MeasureDisk(); !measured.ok()) return measured;
+  if (auto measured = MeasureExpiry(); !measured.ok()) return measured;
   return Report();
 }
 
@@ -179,6 +184,36 @@ absl::Status Scale::MeasureDisk() {
   return absl::OkStatus();
 }
 
+// The steady state is what the second half shows.
+absl::Status Scale::MeasureExpiry() {
+  if (options_.retention.count() == 0) return absl::OkStatus();
+  for (const Transport transport : kTransports) {
+    auto retained = MeasureRetention(options_, transport);
+    if (!retained.ok()) return retained.status();
+    Row row = MakeRow(options_, "retention", transport);
+    row.repetitions.assign(
+        retained->stretches.begin() + static_cast<std::ptrdiff_t>(retained->stretches.size() / 2),
+        retained->stretches.end());
+    const double rate = Median(Collect(row, &Measurement::operations_per_second));
+    double made = 0;
+    for (const Measurement& stretch : retained->stretches) {
+      made += stretch.operations_per_second * 1e-3 *
+              static_cast<double>(options_.retention.count()) /
+              static_cast<double>(retained->stretches.size());
+    }
+    row.more = {
+        {"kept_seconds", retained->kept_seconds},
+        {"completed_records_made", made},
+        {"completed_records_kept", rate * retained->kept_seconds},
+        {"share_of_first_stretch", rate / retained->stretches.front().operations_per_second},
+        {"disk_bytes", retained->disk_bytes.back()},
+        {"disk_bytes_half_way", retained->disk_bytes[retained->disk_bytes.size() / 2]}};
+    retention_rows_.push_back(row);
+    retained_.push_back(*std::move(retained));
+  }
+  return absl::OkStatus();
+}
+
 double Figure(const Row& row, const std::string& name) {
   const auto found = std::ranges::find(row.more, name, &std::pair<std::string, double>::first);
   return found == row.more.end() ? 0 : found->second;
@@ -186,8 +221,18 @@ double Figure(const Row& row, const std::string& name) {
 
 double Rate(const Row& row) { return Median(Collect(row, &Measurement::operations_per_second)); }
 
+// Flows by stretch, of the fastest transport.
+Panel RetentionPanel(const Retained& retained) {
+  BarPanel panel{"records that expire as fast as they come", "flows/s", {}};
+  for (std::size_t i = 0; i < retained.stretches.size(); ++i) {
+    panel.bars.push_back({std::to_string(i + 1) + "/" + std::to_string(retained.stretches.size()),
+                          retained.stretches[i].operations_per_second, true});
+  }
+  return panel;
+}
+
 absl::Status Draw(const std::vector<Row>& rates, const Row& restart, const Row& disk,
-                  const std::string& path) {
+                  const std::vector<Retained>& retained, const std::string& path) {
   BarPanel flows{"flows a second, by completed records", "flows/s", {}};
   BarPanel memory{"resident memory", "MiB", {}};
   for (const Row& row : rates) {
@@ -207,7 +252,9 @@ absl::Status Draw(const std::vector<Row>& rates, const Row& restart, const Row& 
                         {"filter", Figure(disk, "filter_bytes_per_record"), true},
                         {"other", Figure(disk, "other_bytes_per_record"), true},
                         {"all", Figure(disk, "disk_bytes_per_record"), true}}};
-  return DrawChart("Latchkey with many completed records", {flows, memory, parts}, path);
+  std::vector<Panel> panels = {flows, memory, parts};
+  if (!retained.empty()) panels.push_back(RetentionPanel(retained.back()));
+  return DrawChart("Latchkey with many completed records", panels, path);
 }
 
 absl::Status Scale::Report() {
@@ -238,11 +285,20 @@ absl::Status Scale::Report() {
       Figure(disk_row_, "disk_bytes_per_record_wanted"), Figure(disk_row_, "data_bytes_per_record"),
       Figure(disk_row_, "index_bytes_per_record"), Figure(disk_row_, "filter_bytes_per_record"),
       Figure(disk_row_, "other_bytes_per_record"));
+  for (const Row& row : retention_rows_) {
+    std::printf(
+        "%s, records kept for %.0f s: %.0f flows/s in the second half of the time, %.0f%% of the "
+        "rate at its begin; %.0f records made, the store has %.0f MiB, half way it had %.0f MiB\n",
+        row.transport.c_str(), Figure(row, "kept_seconds"), Rate(row),
+        100 * Figure(row, "share_of_first_stretch"), Figure(row, "completed_records_made"),
+        Figure(row, "disk_bytes") / kMiB, Figure(row, "disk_bytes_half_way") / kMiB);
+  }
   std::vector<Row> all = rates;
   all.push_back(restart_row_);
   all.push_back(disk_row_);
+  all.insert(all.end(), retention_rows_.begin(), retention_rows_.end());
   if (auto written = WriteJson(all, options_.output + "/scale.json"); !written.ok()) return written;
-  return Draw(rates, restart_row_, disk_row_, options_.output + "/scale.svg");
+  return Draw(rates, restart_row_, disk_row_, retained_, options_.output + "/scale.svg");
 }
 
 }  // namespace

@@ -1,16 +1,12 @@
 // Unary calls: throughput at a concurrency, and latency of one flow at a time.
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdio>
-#include <memory>
 #include <vector>
 
 #include "tools/load_generator/benches.h"
 #include "tools/load_generator/own_systems.h"
 #include "tools/load_generator/report.h"
-#include "tools/load_generator/scratch.h"
+#include "tools/load_generator/synced_appends.h"
 #include "tools/load_generator/turns.h"
 
 namespace latchkey::bench {
@@ -18,27 +14,6 @@ namespace {
 
 // One flow: two synced commits; what the target allows beside them.
 constexpr double kFlowAllowanceUs = 150;
-constexpr std::size_t kAppendBytes = 300;
-
-// What the disk takes for an append of a few hundred bytes and its sync.
-absl::StatusOr<Measurement> MeasureSyncedAppends(const BenchOptions& options) {
-  ScratchDirectory scratch(options.output);
-  const std::string path = (scratch.path() / "appends").string();
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
-  if (file < 0) return absl::UnavailableError("cannot write " + path);
-  const std::string bytes(kAppendBytes, 'x');
-  const auto latencies = std::make_unique<Histogram>();
-  const auto begin = std::chrono::steady_clock::now();
-  auto now = begin;
-  while (now - begin < options.measure / 3) {
-    if (write(file, bytes.data(), bytes.size()) < 0 || fdatasync(file) != 0) break;
-    const auto after = std::chrono::steady_clock::now();
-    latencies->Record(after - now);
-    now = after;
-  }
-  close(file);
-  return Measure(*latencies, now - begin);
-}
 
 // Rows of the echo and of ours, in this order.
 absl::StatusOr<std::vector<Row>> MeasureBesideEcho(const BenchOptions& options, const char* bench,
@@ -79,7 +54,7 @@ absl::Status BenchLatency(const BenchOptions& options) {
   latchkey.more.emplace_back("wanted_p50_us", wanted);
   PrintTable(*rows);
   std::printf(
-      "a synced append of %zu bytes: %.0f us; a flow (AcquireLock + RecordResult): %.0f us "
+      "a synced append of %d bytes: %.0f us; a flow (AcquireLock + RecordResult): %.0f us "
       "(wanted: at most 2 x (echo + append) + %.0f = %.0f us)\n",
       kAppendBytes, append->p50_us, Median(Collect(latchkey, &Measurement::p50_us)),
       kFlowAllowanceUs, wanted);
