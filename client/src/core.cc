@@ -22,6 +22,14 @@ std::string DefaultHolderId() {
   return holder + ":" + std::to_string(getpid());
 }
 
+// With what is the user's run where it belongs.
+ClientOptions Dispatching(ClientOptions options) {
+  if (options.on_undeliverable) {
+    options.on_undeliverable = On(options.executor, std::move(options.on_undeliverable));
+  }
+  return options;
+}
+
 // Gives back what nobody was handed.
 void GiveBackUnused(Connection& connection, KeyName name, const Grant& grant) {
   connection.Release({.name = std::move(name),
@@ -56,7 +64,7 @@ Error WouldBlock() {
 
 Core::Core(std::shared_ptr<Connection> connection, ClientOptions options)
     : connection_(std::move(connection)),
-      deliveries_(Deliveries::Start(connection_, options)),
+      deliveries_(Deliveries::Start(connection_, Dispatching(options))),
       options_([&] {
         if (options.holder_id.empty()) options.holder_id = DefaultHolderId();
         return std::move(options);
