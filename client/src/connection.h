@@ -117,8 +117,9 @@ class Connection {
   virtual void UnwatchLease(std::uint64_t /*fencing_token*/) {}
 
   virtual const std::shared_ptr<Runtime>& runtime() const = 0;
-  // Drops what is under way, in bounded time. Nothing is called back afterwards that did not begin
-  // before.
+  // Drops what is under way, in bounded time, in which outcomes and releases may still arrive and
+  // attempts that are not answered are ended in the service. Nothing is called back afterwards that
+  // did not begin before.
   virtual void Close() = 0;
 };
 

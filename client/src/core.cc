@@ -22,6 +22,14 @@ std::string DefaultHolderId() {
   return holder + ":" + std::to_string(getpid());
 }
 
+// With what is the user's run where it belongs.
+ClientOptions Dispatching(ClientOptions options) {
+  if (options.on_undeliverable) {
+    options.on_undeliverable = On(options.executor, std::move(options.on_undeliverable));
+  }
+  return options;
+}
+
 // Gives back what nobody was handed.
 void GiveBackUnused(Connection& connection, KeyName name, const Grant& grant) {
   connection.Release({.name = std::move(name),
@@ -56,7 +64,7 @@ Error WouldBlock() {
 
 Core::Core(std::shared_ptr<Connection> connection, ClientOptions options)
     : connection_(std::move(connection)),
-      deliveries_(Deliveries::Start(connection_, options)),
+      deliveries_(Deliveries::Start(connection_, Dispatching(options))),
       options_([&] {
         if (options.holder_id.empty()) options.holder_id = DefaultHolderId();
         return std::move(options);
@@ -90,15 +98,20 @@ void Core::Acquire(KeyName name, const AcquireOptions& options, Callback<Acquire
         if (auto* contention = std::get_if<Contention>(&reply)) {
           return callback(std::move(*contention));
         }
-        if (auto* error = std::get_if<Error>(&reply)) return callback(std::move(*error));
+        if (auto* error = std::get_if<Error>(&reply)) {
+          // Closing is why there is no answer, whatever the words are.
+          const bool closed = weak.expired() && error->kind == Error::Kind::kUnavailable;
+          return callback(closed ? Closed() : std::move(*error));
+        }
         Grant& grant = std::get<Grant>(reply);
-        const std::shared_ptr<Core> core = weak.lock();
+        std::shared_ptr<Core> core = weak.lock();
         if (core == nullptr || options.stop.stop_requested()) {
           GiveBackUnused(*connection, name, grant);
           return callback(core == nullptr ? Closed() : Cancelled());
         }
-        callback(
-            Lease(core, HeldLease::Start(connection, deliveries, name, options, std::move(grant))));
+        // Not kept here: the last owner is to be the caller's thread.
+        callback(Lease(std::move(core),
+                       HeldLease::Start(connection, deliveries, name, options, std::move(grant))));
       });
 }
 

@@ -65,7 +65,9 @@ std::shared_ptr<Deliveries> Deliveries::Start(std::shared_ptr<Connection> connec
 }
 
 Deliveries::Deliveries(std::shared_ptr<Connection> connection, const ClientOptions& options)
-    : connection_(std::move(connection)), kept_max_(options.undelivered_max) {
+    : connection_(std::move(connection)),
+      kept_max_(options.undelivered_max),
+      on_undeliverable_(options.on_undeliverable) {
   if (options.outbox_directory.empty()) return;
   auto outbox = Outbox::Open(options.outbox_directory, connection_->runtime()->Random());
   MutexLock lock(mutex_);
@@ -147,6 +149,7 @@ void Deliveries::GoOn(Delivery delivery) {
                       std::move(call), [self, delivery](const Answer<StoredResult>& answer) {
                         if (!IsAnswered(answer)) return self->GoOn(delivery);
                         self->End(delivery, answer);
+                        self->Report(delivery.call, answer);
                         delivery.in_the_end(answer);
                       });
                 });
@@ -165,6 +168,15 @@ void Deliveries::End(const Delivery& delivery, const Answer<StoredResult>& answe
   } else {
     Trouble(outbox->SetAside(delivery.file, "refused") + ": " + answer.error().reason);
   }
+}
+
+void Deliveries::Report(const RecordCall& call, const Answer<StoredResult>& answer) {
+  if (IsHeard(answer) || !on_undeliverable_) return;
+  on_undeliverable_({.key_namespace = call.name.key_namespace,
+                     .key = call.name.key,
+                     .fencing_token = call.fencing_token,
+                     .outcome = call.outcome,
+                     .error = answer.error()});
 }
 
 void Deliveries::Queue(Waiting waiting) {
@@ -211,7 +223,9 @@ void Deliveries::DeliverNext() {
       MutexLock lock(mutex_);
       --under_way_;
     }
-    in_the_end(Damaged(next.file));
+    const Error damaged = Damaged(next.file);
+    if (on_undeliverable_) on_undeliverable_({.error = damaged});
+    in_the_end(damaged);
   }
 }
 

@@ -67,9 +67,13 @@ class Deliveries : public std::enable_shared_from_this<Deliveries> {
   // One of a few lanes, each of which ends when nothing waits.
   void DeliverNext();
   void Trouble(std::string what);
+  // Unless the service has heard it: delivering in the background has ended, and nobody waits.
+  void Report(const RecordCall& call, const Answer<StoredResult>& answer);
 
   const std::shared_ptr<Connection> connection_;
   const std::size_t kept_max_;
+  // Empty: nobody wants to know.
+  const Callback<UndeliverableOutcome> on_undeliverable_;
 
   Mutex mutex_;
   // Null: none, or closed.

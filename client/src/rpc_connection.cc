@@ -15,6 +15,9 @@ namespace {
 
 using std::chrono::nanoseconds;
 
+// How long closing waits for what is on its way; the transport's shutdown takes as long again.
+constexpr std::chrono::seconds kFarewellBound(1);
+
 template <typename Request, typename Response>
 using Method = void (Transport::*)(Request, TryLimits, Done<Response>);
 
@@ -52,16 +55,20 @@ bool IsFinal(const v1::CheckResultResponse& response) {
   return response.state() == v1::CheckResultResponse::COMPLETED;
 }
 
-// An attempt that ended without an answer may wait, or even hold, without anybody knowing of it.
-void EndAttempt(const Link& link, const v1::AcquireLockRequest& attempt) {
+v1::ReleaseRequest EndingOf(const v1::AcquireLockRequest& attempt) {
   v1::ReleaseRequest request;
   request.set_namespace_(attempt.namespace_());
   request.set_key(attempt.key());
   request.set_attempt_id(attempt.attempt_id());
+  return request;
+}
+
+// An attempt that ended without an answer may wait, or even hold, without anybody knowing of it.
+void EndAttempt(const Link& link, const v1::ReleaseRequest& ending, Farewell::Pass pass) {
   Repeat<v1::ReleaseRequest, v1::ReleaseResponse>(
-      link, &Transport::Release, std::move(request),
+      link, &Transport::Release, ending,
       {RetryRule::kBroken, link.runtime->Now() + link.rpc_timeout},
-      [](const auto&, BootClock::time_point) {});
+      [pass = std::move(pass)](const auto&, BootClock::time_point) {});
 }
 
 // ATTEMPT_ENDED refuses this attempt and not the work: it was granted and lapsed before its caller
@@ -113,6 +120,12 @@ void RpcConnection::UnwatchLease(std::uint64_t fencing_token) { watches_->Remove
 
 void RpcConnection::Close() {
   link_.runtime->Stop();
+  farewell_->Say(*link_.runtime, kFarewellBound,
+                 [this](const v1::ReleaseRequest& ending, Farewell::Pass pass) {
+                   link_.transport->Release(
+                       ending, {kFarewellBound},
+                       [pass = std::move(pass)](const CallStatus&, const v1::ReleaseResponse&) {});
+                 });
   link_.transport->Shutdown();
 }
 
@@ -120,28 +133,34 @@ void RpcConnection::AcquireLock(AcquireCall call, Callback<AcquireReply> callbac
   using Response = v1::AcquireLockResponse;
   struct Attempt {
     v1::AcquireLockRequest request;
+    std::shared_ptr<const v1::ReleaseRequest> ending;
     std::optional<BootClock::time_point> sent_at;  // Of the last try.
   };
   auto attempt = std::make_shared<Attempt>();
   attempt->request = ToRequest(call);
   attempt->request.set_attempt_id(MakeAttemptId(*link_.runtime));
+  attempt->ending = std::make_shared<v1::ReleaseRequest>(EndingOf(attempt->request));
   WaitingCall<Response>::Run(
       link_.runtime,
       {call.options.wait_timeout, call.options.acquire_timeout, link_.rpc_timeout, link_.backoff,
        call.options.stop},
-      [link = link_, attempt](nanoseconds wait, TryLimits limits, Done<Response> done) {
+      [link = link_, farewell = farewell_, attempt](nanoseconds wait, TryLimits limits,
+                                                    Done<Response> done) {
+        if (!attempt->sent_at) farewell->Add(attempt->ending);
         *attempt->request.mutable_wait_timeout() = ToProto(wait);
         attempt->sent_at = link.runtime->Now();
         link.transport->AcquireLock(attempt->request, std::move(limits), std::move(done));
       },
       [](const Response& response) { return IsFinal(response); },
-      [link = link_, attempt, callback = std::move(callback)](const Answer<Response>& answer) {
+      [link = link_, farewell = farewell_, attempt,
+       callback = std::move(callback)](const Answer<Response>& answer) {
+        const Farewell::Pass pass = farewell->Remove(*attempt->ending);
         AcquireReply reply = answer.ok()
                                  ? ToReply(*answer, {*attempt->sent_at, link.runtime->Now()})
                                  : OfAttempt(answer.error());
         const Error* error = std::get_if<Error>(&reply);
         if (attempt->sent_at && error != nullptr && error->kind == Error::Kind::kUnavailable) {
-          EndAttempt(link, attempt->request);
+          EndAttempt(link, *attempt->ending, pass);
         }
         callback(std::move(reply));
       });
@@ -161,8 +180,8 @@ void RpcConnection::RenewLease(RenewCall call, Callback<Answer<Validity>> callba
 void RpcConnection::RecordResult(RecordCall call, Callback<Answer<StoredResult>> callback) {
   Repeat<v1::RecordResultRequest, v1::RecordResultResponse>(
       link_, &Transport::RecordResult, ToRequest(call), {RetryRule::kEverything, call.deadline},
-      [callback = std::move(callback), outcome = call.outcome](const auto& answer,
-                                                               BootClock::time_point) {
+      [callback = std::move(callback), outcome = call.outcome, pass = farewell_->Begin()](
+          const auto& answer, BootClock::time_point) {
         callback(answer.ok() ? ToRecorded(*answer, outcome) : answer.error());
       });
 }
@@ -170,7 +189,8 @@ void RpcConnection::RecordResult(RecordCall call, Callback<Answer<StoredResult>>
 void RpcConnection::Release(ReleaseCall call, Callback<Answer<KeyStatus::State>> callback) {
   Repeat<v1::ReleaseRequest, v1::ReleaseResponse>(
       link_, &Transport::Release, ToRequest(call), {RetryRule::kEverything, call.deadline},
-      [callback = std::move(callback)](const auto& answer, BootClock::time_point) {
+      [callback = std::move(callback), pass = farewell_->Begin()](const auto& answer,
+                                                                  BootClock::time_point) {
         callback(answer.ok() ? ToState(answer->state()) : answer.error());
       });
 }

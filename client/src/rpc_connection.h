@@ -5,6 +5,7 @@
 #include <string>
 
 #include "connection.h"
+#include "farewell.h"
 #include "transport.h"
 
 namespace latchkey::inline client::internal {
@@ -43,6 +44,7 @@ class RpcConnection final : public Connection {
 
   const Link link_;
   const std::shared_ptr<Watches> watches_;
+  const std::shared_ptr<Farewell> farewell_ = std::make_shared<Farewell>();
 };
 
 }  // namespace latchkey::inline client::internal

@@ -465,8 +465,9 @@ TEST_P(SessionTest, HoldsBackAClientThatDoesNotRead) {
       for (std::uint64_t j = 0; j < 10; ++j) {
         AddAcquire(frame, 10 * i + j, "key", "a");
         // So that the frames, too, are more than what lies on the way.
-        frame.mutable_calls(static_cast<int>(j))->mutable_acquire_lock()->set_holder_id(
-            std::string(128, 'h'));
+        frame.mutable_calls(static_cast<int>(j))
+            ->mutable_acquire_lock()
+            ->set_holder_id(std::string(128, 'h'));
       }
       frame.mutable_heartbeat()->set_heartbeat_id(i);
       if (!session.stream().Write(frame)) return;

@@ -3,6 +3,7 @@
 #include <deque>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <vector>
 
 #include "client/src/library_thread.h"
@@ -318,6 +319,31 @@ TEST_F(AsyncTest, ABlockingCallOnAThreadOfTheLibrary_IsRefused) {
   }
   EXPECT_EQ(transport_->release.count(), 1u);
   EXPECT_EQ(runs_, 0);
+}
+
+// A call that is stopped beforehand is answered before it returns.
+TEST_F(AsyncTest, LastHandleDroppedWhileTheCallBegins_IsNotMissed) {
+  std::stop_source stop;
+  stop.request_stop();
+  int calls = 0;
+  const auto drop = [&](const auto&) {
+    client_.reset();
+    ++calls;
+  };
+  const auto renew = [&] {
+    runtime_ = std::make_shared<FakeRuntime>();
+    transport_ = std::make_shared<FakeTransport>(runtime_);
+    client_ = MakeClient(runtime_, transport_);
+  };
+  client_->AcquireLockAsync("order:1", {.stop = stop.get_token()}, drop);
+  renew();
+  client_->CheckResultAsync("order:1", {.stop = stop.get_token()}, drop);
+  renew();
+  client_->IssueKeyAsync({.stop = stop.get_token()}, drop);
+  renew();
+  client_->RunOnceAsync("order:1", {.stop = stop.get_token()}, Paying(), nullptr, drop);
+  EXPECT_EQ(calls, 4);
+  EXPECT_TRUE(transport_->shut_down);
 }
 
 TEST_F(AsyncTest, LastHandleDroppedByACallback_ClosesAfterIt) {

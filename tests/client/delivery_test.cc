@@ -1,6 +1,9 @@
 // Outcomes outlive the calls that brought them: what goes on in the background, and what a caller
 // is told of it.
+#include <functional>
 #include <optional>
+#include <stdexcept>
+#include <vector>
 
 #include "client_fixture.h"
 #include <gmock/gmock.h>
@@ -68,6 +71,66 @@ TEST_F(DeliveryTest, EndsWithARefusalToo) {
     EXPECT_EQ(client_.undelivered(), 0u) << reason;
     EXPECT_EQ(runtime_->pending(), 0u) << reason;
   }
+}
+
+// What the background could not deliver, as it is told.
+class UndeliverableTest : public DeliveryTest {
+ protected:
+  UndeliverableTest() {
+    client_ = MakeOther({.on_undeliverable = [this](UndeliverableOutcome lost) {
+      told_.push_back(std::move(lost));
+    }});
+    transport_->record.Always(Gone());
+  }
+  void Refuse(const char* reason) {
+    transport_->record.Always(
+        Failing<v1::RecordResultResponse>(Refusal(StatusCode::NOT_FOUND, reason)));
+  }
+
+  std::vector<UndeliverableOutcome> told_;
+};
+
+TEST_F(UndeliverableTest, ARefusalInTheBackgroundIsToldOnceWithAllThatIsKnown) {
+  EXPECT_TRUE(Pay().delivering);
+  Refuse("KEY_UNKNOWN");
+  runtime_->Advance(minutes(1));
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(told_[0].key_namespace, "shop/charge");
+  EXPECT_EQ(told_[0].key, "order:1");
+  EXPECT_EQ(told_[0].fencing_token, 7u);
+  EXPECT_EQ(told_[0].outcome->kind(), Outcome::Kind::kSucceeded);
+  EXPECT_EQ(told_[0].outcome->fields().provider_reference, "pay_1");
+  EXPECT_EQ(told_[0].error.reason, "KEY_UNKNOWN");
+}
+
+TEST_F(UndeliverableTest, WhatTheServiceHasHeardIsNot) {
+  for (const char* heard : {"STALE_FENCING_TOKEN", "RESULT_CONFLICT"}) {
+    transport_->record.Always(Gone());
+    EXPECT_TRUE(Pay().delivering);
+    Refuse(heard);
+    runtime_->Advance(minutes(1));
+    EXPECT_EQ(client_.undelivered(), 0u);
+  }
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(UndeliverableTest, WhatSomebodyWaitsForIsNot) {
+  Refuse("KEY_UNKNOWN");
+  EXPECT_EQ(Pay().error->reason, "KEY_UNKNOWN");
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(UndeliverableTest, ItIsToldOnTheExecutorAndMayThrow) {
+  std::vector<std::function<void()>> queue;
+  client_ = MakeOther(
+      {.executor = [&](std::function<void()> task) { queue.push_back(std::move(task)); },
+       .on_undeliverable = [](const UndeliverableOutcome&) { throw std::runtime_error("boom"); }});
+  transport_->record.Always(Gone());
+  EXPECT_TRUE(Pay().delivering);
+  Refuse("KEY_UNKNOWN");
+  EXPECT_NO_THROW(runtime_->Advance(minutes(1)));
+  EXPECT_EQ(queue.size(), 1u);
+  EXPECT_EQ(client_.undelivered(), 0u);
 }
 
 TEST_F(DeliveryTest, AnAcknowledgementOfAnotherOutcomeIsNone) {

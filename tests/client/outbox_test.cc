@@ -68,7 +68,11 @@ class OutboxTest : public ClientTest {
         Failing<v1::RecordResultResponse>({StatusCode::UNAVAILABLE, "gone", ""}));
     process.transport->release.Always(Released(v1::CheckResultResponse::IN_DOUBT));
     process.client = MakeClient(process.runtime, process.transport,
-                                {.undelivered_max = undelivered_max, .outbox_directory = outbox_});
+                                {.undelivered_max = undelivered_max,
+                                 .outbox_directory = outbox_,
+                                 .on_undeliverable = [this](UndeliverableOutcome lost) {
+                                   undeliverable_.push_back(std::move(lost));
+                                 }});
     return process;
   }
   static RunResult Pay(Process& process, const std::string& key = "order:1") {
@@ -97,6 +101,8 @@ class OutboxTest : public ClientTest {
 
   TemporaryDirectory directory_;
   const std::string outbox_ = directory_.path() + "/outbox";
+  // What any of the processes was told.
+  std::vector<UndeliverableOutcome> undeliverable_;
 };
 
 TEST_F(OutboxTest, IsWrittenBeforeTheFirstTryAndGoneWhenAcknowledged) {
@@ -205,6 +211,10 @@ TEST_F(OutboxTest, AboveTheLimit_DamagedMeanwhileItIsSetAsideAndEnds) {
   process.runtime->Advance(seconds(30));
   EXPECT_EQ(process.client->undelivered(), 0u);
   EXPECT_EQ(FilesEnding(".damaged").size(), 1u);
+  ASSERT_EQ(undeliverable_.size(), 1u);
+  EXPECT_EQ(undeliverable_[0].error.reason, "OUTCOME_DAMAGED");
+  EXPECT_THAT(undeliverable_[0].error.message, HasSubstr(".outcome"));
+  EXPECT_FALSE(undeliverable_[0].outcome);
   const std::size_t renewals = process.transport->renew.count();
   process.runtime->Advance(seconds(60));
   EXPECT_EQ(process.transport->renew.count(), renewals);
@@ -240,6 +250,19 @@ TEST_F(OutboxTest, Refused_IsRemovedWhereItWasHeardAndSetAsideWhereNot) {
   process.client.reset();
   Process next = Start(3);
   EXPECT_EQ(next.client->undelivered(), 0u);
+}
+
+TEST_F(OutboxTest, WhatAPredecessorKnewAndNobodyTakes_IsSetAsideAndTold) {
+  LeaveOneBehind(1);
+  Process next = Start(2);
+  next.transport->record.Always(
+      Failing<v1::RecordResultResponse>(Refusal(StatusCode::NOT_FOUND, "KEY_UNKNOWN")));
+  next.runtime->Advance(seconds(5));
+  EXPECT_EQ(FilesEnding(".refused").size(), 1u);
+  ASSERT_EQ(undeliverable_.size(), 1u);
+  EXPECT_EQ(undeliverable_[0].key, "order:1");
+  EXPECT_EQ(undeliverable_[0].outcome->fields().provider_reference, "pay_1");
+  EXPECT_EQ(undeliverable_[0].error.reason, "KEY_UNKNOWN");
 }
 
 TEST_F(OutboxTest, DamagedFiles_AreSetAsideAndHoldNothingUp) {

@@ -1,4 +1,6 @@
 // The client's end of a session, in virtual time over a stream that a test plays.
+#include "client/src/session.h"
+
 #include <future>
 #include <memory>
 #include <string>
@@ -8,7 +10,6 @@
 
 #include "answers.h"
 #include "client/src/convert.h"
-#include "client/src/session.h"
 #include "client/src/session_transport.h"
 #include "client/src/system_runtime.h"
 #include "client_fixture.h"

@@ -5,10 +5,12 @@ is given to it.
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
 
+import documents
 import programs
 
 _PROJECTS = pathlib.Path(__file__).resolve().parent
@@ -73,6 +75,72 @@ class PkgConfigTest(InstalledTest):
         with programs.server() as address:
             said = run(program, address, environment={"LD_LIBRARY_PATH": str(self.libdir())})
             self.assertEqual(said, "SUCCEEDED SUCCEEDED, 1 charge")
+
+
+class PageTest(InstalledTest):
+    """What docs/installing.md shows is what is run here, but for its directories."""
+
+    def setUp(self):
+        super().setUp()
+        shutil.copy(_PROJECTS / "client" / "main.cc", self.directory / "checkout.cc")
+
+    def check_runs(self, program, **environment):
+        with programs.server() as address:
+            self.assertEqual(run(program, address, environment=environment), "SUCCEEDED SUCCEEDED, 1 charge")
+
+    def install(self, build, *options):
+        """The page's line that installs, into a new directory; gives what is there then."""
+        line = documents.block(documents.INSTALLING, "sh", "cmake --install").text.splitlines()[-1]
+        place = pathlib.Path(tempfile.mkdtemp(dir=self.directory))
+        words = [{"build/programs": build, "/usr/local": place}.get(word, word) for word in line.split()]
+        self.assertIn(build, words)
+        self.assertIn(place, words)
+        run(*words, *options)
+        return {str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir()}
+
+    def test_the_lines_that_build_name_what_there_is(self):
+        text = documents.block(documents.INSTALLING, "sh", "cmake --install").text
+        steps = text.splitlines()[0].split(" && ")
+        self.assertEqual(steps[0], "tools/setup")
+        self.assertTrue(os.access(documents.ROOT / steps[0], os.X_OK))
+        for step, kind in zip(steps[1:], ("configure", "build"), strict=True):
+            preset = re.fullmatch(r"cmake (?:--build )?--preset (\w+)", step)[1]
+            listed = run(programs.environment("CMAKE"), "-S", documents.ROOT, f"--list-presets={kind}")
+            self.assertIn(f'"{preset}"', listed)
+
+    def test_the_line_that_installs_gives_the_components_of_the_table(self):
+        build = programs.environment("LATCHKEY_BUILD")
+        found = set()
+        for component, what in documents.table(documents.INSTALLING, ["component", "what"])[1:]:
+            files = self.install(build, "--component", component.strip("`"))
+            self.assertTrue(files and not files & found, component)
+            for name in re.findall(r"`([\w.-]+)`", what):
+                with self.subTest(component, name=name):
+                    self.assertTrue(any(file.endswith(name) for file in files))
+            found |= files
+        self.assertEqual(self.install(build), found)
+
+    def test_the_headers_that_are_named_are_there(self):
+        named = set(re.findall(r"#include <(latchkey/[^>]+)>", documents.INSTALLING.read_text()))
+        self.assertGreater(len(named), 3)
+        for header in named:
+            roots = [self.prefix / "include", self.prefix / "include/latchkey-proto"]
+            self.assertTrue(any((root / header).exists() for root in roots), header)
+
+    def test_the_lines_for_cmake(self):
+        shown = documents.block(documents.INSTALLING, "cmake", "find_package").text
+        (self.directory / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25)\nproject(shop LANGUAGES CXX)\n"
+            f"add_executable(checkout checkout.cc)\n{shown}\n")
+        self.configure(self.directory)
+        run(programs.environment("CMAKE"), "--build", self.directory)
+        self.check_runs(self.directory / "checkout")
+
+    def test_the_line_for_pkg_config(self):
+        line = documents.block(documents.INSTALLING, "sh", "pkg-config").text
+        run("bash", "-c", f"cd {self.directory} && {line}",
+            environment={"PKG_CONFIG_PATH": str(self.libdir() / "pkgconfig")})
+        self.check_runs(self.directory / "checkout", LD_LIBRARY_PATH=str(self.libdir()))
 
 
 class StubsTest(InstalledTest):

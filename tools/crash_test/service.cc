@@ -44,8 +44,8 @@ Service::Service(const std::string& address, History& history, bool over_session
       coordination_(v1::CoordinationService::NewStub(channel_)),
       admin_(v1::AdminService::NewStub(channel_)),
       runtime_(std::make_shared<client::internal::SystemRuntime>()),
-      session_(over_session ? client::internal::MakeGrpcTransport(
-                                  "ipv4:" + address, TransportKind::kSession, runtime_)
+      session_(over_session ? client::internal::MakeGrpcTransport("ipv4:" + address,
+                                                                  TransportKind::kSession, runtime_)
                             : nullptr) {}
 
 Service::~Service() {
@@ -105,23 +105,28 @@ Answer<Response> Service::Send(
 
 Answer<v1::AcquireLockResponse> Service::Call(const v1::AcquireLockRequest& request,
                                               Milliseconds patience) {
-  return Send("AcquireLock", &Coordination::AcquireLock, &client::internal::Transport::AcquireLock, request, patience);
+  return Send("AcquireLock", &Coordination::AcquireLock, &client::internal::Transport::AcquireLock,
+              request, patience);
 }
 Answer<v1::RenewLeaseResponse> Service::Call(const v1::RenewLeaseRequest& request,
                                              Milliseconds patience) {
-  return Send("RenewLease", &Coordination::RenewLease, &client::internal::Transport::RenewLease, request, patience);
+  return Send("RenewLease", &Coordination::RenewLease, &client::internal::Transport::RenewLease,
+              request, patience);
 }
 Answer<v1::CheckResultResponse> Service::Call(const v1::CheckResultRequest& request,
                                               Milliseconds patience) {
-  return Send("CheckResult", &Coordination::CheckResult, &client::internal::Transport::CheckResult, request, patience);
+  return Send("CheckResult", &Coordination::CheckResult, &client::internal::Transport::CheckResult,
+              request, patience);
 }
 Answer<v1::RecordResultResponse> Service::Call(const v1::RecordResultRequest& request,
                                                Milliseconds patience) {
-  return Send("RecordResult", &Coordination::RecordResult, &client::internal::Transport::RecordResult, request, patience);
+  return Send("RecordResult", &Coordination::RecordResult,
+              &client::internal::Transport::RecordResult, request, patience);
 }
 Answer<v1::ReleaseResponse> Service::Call(const v1::ReleaseRequest& request,
                                           Milliseconds patience) {
-  return Send("Release", &Coordination::Release, &client::internal::Transport::Release, request, patience);
+  return Send("Release", &Coordination::Release, &client::internal::Transport::Release, request,
+              patience);
 }
 Answer<v1::IssueKeyResponse> Service::Call(const v1::IssueKeyRequest& request,
                                            Milliseconds patience) {

@@ -62,14 +62,13 @@ class Service {
                         const Request& request, Milliseconds patience);
 
   template <class Request, class Response>
-  Answer<Response> Send(const char* name,
-                        grpc::Status (v1::CoordinationService::Stub::*method)(grpc::ClientContext*,
-                                                                              const Request&,
-                                                                              Response*),
-                        void (client::internal::Transport::*over_session)(
-                            Request, client::internal::TryLimits,
-                            client::internal::Done<Response>),
-                        const Request& request, Milliseconds patience);
+  Answer<Response> Send(
+      const char* name,
+      grpc::Status (v1::CoordinationService::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                            Response*),
+      void (client::internal::Transport::*over_session)(Request, client::internal::TryLimits,
+                                                        client::internal::Done<Response>),
+      const Request& request, Milliseconds patience);
   template <class Response>
   Answer<Response> Note(const std::string& id, Answer<Response> answer);
 

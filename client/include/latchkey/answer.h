@@ -24,8 +24,9 @@ struct Error {
   // For programs: a name of latchkey.v1.Refusal.Reason, such as "FINGERPRINT_MISMATCH"; or the
   // library's own: CANCELLED (by a stop token), CLIENT_CLOSED (its last handle went), WOULD_BLOCK
   // (a blocking call on a thread of the library), CLIENT_AFTER_FORK (a handle of the parent
-  // process), CREATE_REQUIRED, OUTCOME_REQUIRED, UNDELIVERED_LIMIT. Empty where there is none, for
-  // example because the service could not be reached.
+  // process), CREATE_REQUIRED, OUTCOME_REQUIRED, UNDELIVERED_LIMIT, OUTCOME_DAMAGED (a file of the
+  // outbox could not be read). Empty where there is none, for example because the service could
+  // not be reached.
   std::string reason = {};
   // For people.
   std::string message = {};

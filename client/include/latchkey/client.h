@@ -49,8 +49,9 @@ using AcquireAnswer = std::variant<Lease, Completed, Contention, Error>;
 
 // A handle on one connection; cheap to copy, and safe to use from many threads. The connection (one
 // gRPC channel, one timer thread for all leases) lives as long as a Client, Lease or Attempt of it.
-// Nothing needs to be drained or closed: the last one to go cancels what is still under way, within
-// two seconds, whatever the service does.
+// Nothing needs to be drained or closed. The last one to go gives outcomes and releases on their
+// way a second to arrive, tells the service that attempts without an answer have ended, and cancels
+// the rest: within two seconds, whatever the service does.
 //
 // Not usable in a child process after fork(): every call there is refused CLIENT_AFTER_FORK, leases
 // are lost, and destructors return at once and leave things as they are. gRPC does not work in such

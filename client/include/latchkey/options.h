@@ -4,10 +4,15 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
+
+#include "latchkey/answer.h"
+#include "latchkey/async.h"
+#include "latchkey/outcome.h"
 
 namespace latchkey::inline client {
 
@@ -23,6 +28,21 @@ enum class TransportKind {
   kSession,
   // An RPC for each call: what a proxy can see, route and log by itself.
   kUnary,
+};
+
+// An outcome that was delivered in the background and is so no more, without the service having
+// kept it. What is known of it is here, and nobody else may know it.
+struct UndeliverableOutcome {
+  // Of the key.
+  std::string key_namespace = {};
+  // Empty with OUTCOME_DAMAGED.
+  std::string key = {};
+  // Of the grant under which the work ran. 0 with OUTCOME_DAMAGED.
+  std::uint64_t fencing_token = 0;
+  // What the work returned. Empty with OUTCOME_DAMAGED.
+  std::optional<Outcome> outcome = {};
+  // The service's refusal, such as KEY_UNKNOWN; or OUTCOME_DAMAGED, which names the file.
+  Error error = {};
 };
 
 // For all calls of a Client.
@@ -55,6 +75,13 @@ struct ClientOptions {
   // a disk that survives; one for each service, shared by any number of processes. Every outcome
   // costs two synced writes before it is first sent. Empty: none. See docs/client.md.
   std::string outbox_directory = {};
+  // Called, on a thread as in async.h, with every outcome whose delivering in the background ends
+  // without the service having kept it: those that calls were answered `delivering` for, and those
+  // that earlier processes left in the outbox. Write it down where a person looks. Not called for
+  // what is superseded, because the service keeps that as evidence, nor for what the last handle
+  // leaves undelivered. Must not own a handle of the connection, which would then never close.
+  // Empty: where there is an outbox it keeps them aside, else they are lost.
+  Callback<UndeliverableOutcome> on_undeliverable = {};
 };
 
 // What becomes of a key when the lease of an EXECUTE grant runs out, or its holder is lost.

@@ -111,7 +111,8 @@ struct [[nodiscard]] RecordAnswer {
   Status status = Status::kUnrecorded;
   // With kUnrecorded: it goes on being delivered in the background until the service confirms or
   // refuses it, for as long as a handle of this connection lives (or in a later process, where
-  // there is an outbox), and the lease goes on being renewed meanwhile, if it is not lost.
+  // there is an outbox), and the lease goes on being renewed meanwhile, if it is not lost. A
+  // refusal is told to ClientOptions::on_undeliverable.
   bool delivering = false;
   // The result that stands. Always with kRecorded; with kSuperseded where there is one.
   std::optional<StoredResult> stored = {};

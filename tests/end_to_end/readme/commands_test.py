@@ -7,6 +7,7 @@ minute, but 0 is 0. Everything else must be the same, and nothing may be missing
 
 import json
 import re
+import tempfile
 import unittest
 
 import documents
@@ -76,6 +77,31 @@ class CommandsTest(unittest.TestCase):
         for rpc in ("AcquireLock", "CheckResult", "RecordResult", "Release", "GetRecord", "ListRecords",
                     "grpc.health.v1.Health/Check"):
             self.assertIn(rpc, text)
+
+
+class ServerLinesTest(unittest.TestCase):
+    """What starts latchkeyd in the documents does so, but for where its store and its port are."""
+
+    def lines(self):
+        for path in documents.documents():
+            for block in documents.blocks(path):
+                if block.language == "sh":
+                    yield from re.findall(r"^(?:\S*/)?latchkeyd .*", block.text, re.MULTILINE)
+
+    def test_each_serves(self):
+        started = 0
+        for line in self.lines():
+            options = line.partition("#")[0].rstrip(" &").split()[1:]
+            with self.subTest(line), tempfile.TemporaryDirectory() as directory:
+                options = [re.sub(r"(?<=rocksdb:).*", directory + "/store", option) for option in options]
+                options = [re.sub(r"(?<=--listen-address=).*", "127.0.0.1:0", option) for option in options]
+                with programs.server(*options) as address:
+                    health = f"grpcurl -plaintext {programs.ADDRESS} grpc.health.v1.Health/Check"
+                    code, output, errors = programs.shell(health, address)
+                self.assertEqual((code, errors), (0, ""))
+                self.assertEqual(json.loads(output), {"status": "SERVING"})
+            started += 1
+        self.assertGreaterEqual(started, 3)
 
 
 class SameTest(unittest.TestCase):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 README = ROOT / "README.md"
+INSTALLING = ROOT / "docs" / "installing.md"
 RUNNING = ROOT / "docs" / "running.md"
 RECOVERY = ROOT / "docs" / "recovery.md"
 

@@ -25,10 +25,13 @@ def environment(name):
 
 @contextlib.contextmanager
 def server(*options):
-    """A latchkeyd of its own, in memory; gives its address. It must end well."""
+    """A latchkeyd of its own, in memory unless told otherwise; gives its address. It must end well."""
+    given = [option.partition("=")[0] for option in options]
+    defaults = {"--store": "memory:", "--listen-address": "127.0.0.1:0"}
+    options = [*(f"{name}={value}" for name, value in defaults.items() if name not in given), *options]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [environment("LATCHKEYD"), "--store=memory:", "--listen-address=127.0.0.1:0", *options],
+            [environment("LATCHKEYD"), *options],
             stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             said = process.stdout.readline().split()
