@@ -7,18 +7,20 @@
 #include <thread>
 #include <utility>
 
-#include "latchkey/v1/coordination.grpc.pb.h"
-#include "tools/load_generator/channels.h"
-#include <grpcpp/grpcpp.h>
+#include "client/src/grpc_transport.h"
+#include "client/src/system_runtime.h"
+#include "latchkey/v1/coordination.pb.h"
 
 namespace latchkey::bench {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
-using Stub = v1::CoordinationService::Stub;
+using client::internal::CallStatus;
 
 constexpr int kConnections = 8;
 constexpr int kAcquireAtOnce = 500;
+// Beyond what a call is to wait.
+constexpr std::chrono::seconds kPatience(60);
 // Renewals are spread over their interval in steps of this.
 constexpr std::chrono::milliseconds kRenewalTick(100);
 
@@ -27,8 +29,9 @@ void SetDuration(std::chrono::milliseconds from, google::protobuf::Duration& to)
   to.set_nanos(static_cast<std::int32_t>(from.count() % 1000 * 1'000'000));
 }
 
-absl::Status ToStatus(const grpc::Status& status) {
-  return status.ok() ? absl::OkStatus() : absl::UnavailableError(status.error_message());
+absl::Status ToStatus(const CallStatus& status) {
+  return status.code == grpc::StatusCode::OK ? absl::OkStatus()
+                                             : absl::UnavailableError(status.message);
 }
 
 // Counts what is under way, and keeps the first error.
@@ -58,52 +61,44 @@ class Pending {
   absl::Status first_error_;  // under mutex_
 };
 
-// One call of gRPC; deleted when it has ended.
-template <typename Request, typename Response>
-struct UnaryCall {
-  grpc::ClientContext context;
-  Request request;
-  Response response;
-};
-
-class UnaryCaller final : public Caller {
+// Over the client library's transports, below its leases and retries.
+class TransportCaller final : public Caller {
  public:
-  explicit UnaryCaller(const std::string& address) {
-    for (const auto& channel : ConnectChannels(address, kConnections)) {
-      stubs_.push_back(v1::CoordinationService::NewStub(channel));
+  TransportCaller(TransportKind kind, const std::string& address) {
+    const int connections = kind == TransportKind::kUnary ? kConnections : 1;
+    for (int i = 0; i < connections; ++i) {
+      transports_.push_back(client::internal::MakeGrpcTransport(address, kind, runtime_));
     }
+  }
+  ~TransportCaller() override {
+    runtime_->Stop();
+    for (const auto& transport : transports_) transport->Shutdown();
   }
 
   void Acquire(const AcquireOptions& options,
                std::function<void(absl::StatusOr<std::uint64_t>)> done) override {
-    auto* call = new UnaryCall<v1::AcquireLockRequest, v1::AcquireLockResponse>;
-    call->request.set_key(options.key);
-    call->request.set_attempt_id(options.attempt_id);
-    SetDuration(options.lease, *call->request.mutable_lease_duration());
-    SetDuration(options.wait, *call->request.mutable_wait_timeout());
-    NextStub().async()->AcquireLock(&call->context, &call->request, &call->response,
-                                    [call, done = std::move(done)](const grpc::Status& status) {
-                                      absl::StatusOr<std::uint64_t> token =
-                                          absl::NotFoundError("answered without a grant");
-                                      if (!status.ok()) {
-                                        token = ToStatus(status);
-                                      } else if (call->response.has_grant()) {
-                                        token = call->response.grant().fencing_token();
-                                      }
-                                      delete call;
-                                      done(token);
-                                    });
+    v1::AcquireLockRequest request;
+    request.set_key(options.key);
+    request.set_attempt_id(options.attempt_id);
+    SetDuration(options.lease, *request.mutable_lease_duration());
+    SetDuration(options.wait, *request.mutable_wait_timeout());
+    Next().AcquireLock(std::move(request), {.timeout = options.wait + kPatience},
+                       [done = std::move(done)](const CallStatus& status,
+                                                const v1::AcquireLockResponse& response) {
+                         if (status.code != grpc::StatusCode::OK) return done(ToStatus(status));
+                         if (response.has_grant()) return done(response.grant().fencing_token());
+                         done(absl::NotFoundError("answered without a grant"));
+                       });
   }
 
   void Release(const Lease& lease, std::function<void(absl::Status)> done) override {
-    auto* call = new UnaryCall<v1::ReleaseRequest, v1::ReleaseResponse>;
-    call->request.set_key(lease.key);
-    call->request.set_fencing_token(lease.token);
-    NextStub().async()->Release(&call->context, &call->request, &call->response,
-                                [call, done = std::move(done)](const grpc::Status& status) {
-                                  delete call;
-                                  done(ToStatus(status));
-                                });
+    v1::ReleaseRequest request;
+    request.set_key(lease.key);
+    request.set_fencing_token(lease.token);
+    Next().Release(std::move(request), {.timeout = kPatience},
+                   [done = std::move(done)](const CallStatus& status, const v1::ReleaseResponse&) {
+                     done(ToStatus(status));
+                   });
   }
 
   absl::StatusOr<std::uint64_t> KeepAlive(const std::vector<Lease>& leases,
@@ -127,30 +122,29 @@ class UnaryCaller final : public Caller {
  private:
   void Renew(const Lease& lease, Pending& pending) {
     pending.Begin();
-    auto* call = new UnaryCall<v1::RenewLeaseRequest, v1::RenewLeaseResponse>;
-    call->request.set_key(lease.key);
-    call->request.set_fencing_token(lease.token);
-    NextStub().async()->RenewLease(&call->context, &call->request, &call->response,
-                                   [call, &pending](const grpc::Status& status) {
-                                     delete call;
-                                     pending.End(ToStatus(status));
-                                   });
+    v1::RenewLeaseRequest request;
+    request.set_key(lease.key);
+    request.set_fencing_token(lease.token);
+    Next().RenewLease(std::move(request), {.timeout = kPatience},
+                      [&pending](const CallStatus& status, const v1::RenewLeaseResponse&) {
+                        pending.End(ToStatus(status));
+                      });
   }
 
-  Stub& NextStub() { return *stubs_[next_++ % stubs_.size()]; }
+  client::internal::Transport& Next() { return *transports_[next_++ % transports_.size()]; }
 
-  std::vector<std::unique_ptr<Stub>> stubs_;
+  const std::shared_ptr<client::internal::Runtime> runtime_ =
+      std::make_shared<client::internal::SystemRuntime>();
+  std::vector<std::shared_ptr<client::internal::Transport>> transports_;
   std::atomic<std::size_t> next_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<Caller> MakeCaller(Transport transport, const std::string& address) {
-  switch (transport) {
-    case Transport::kUnary:
-      return std::make_unique<UnaryCaller>(address);
-  }
-  return nullptr;
+  const bool session = transport == Transport::kSession;
+  return std::make_unique<TransportCaller>(
+      session ? TransportKind::kSession : TransportKind::kUnary, address);
 }
 
 absl::StatusOr<std::vector<Lease>> AcquireMany(
