@@ -47,8 +47,7 @@ TEST_F(ClosingTest, GrantsDecidedWhileTheirCallerGoes_AreFreeAgainAndInNoDoubt) 
     }
     client.reset();
     for (int i = 0; i < kKeys; ++i) {
-      const AcquireAnswer next =
-          witness_.AcquireLock(Key(round, i), {.wait_timeout = seconds(30)});
+      const AcquireAnswer next = witness_.AcquireLock(Key(round, i), {.wait_timeout = seconds(30)});
       const Lease* const lease = std::get_if<Lease>(&next);
       ASSERT_NE(lease, nullptr) << Key(round, i) << " is still held by nobody";
       EXPECT_EQ(lease->mode(), Mode::kExecute);
