@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <new>
 
 #include "held_lease.h"
 
@@ -77,7 +78,7 @@ Core::~Core() {
     deliveries->Close();
   };
   if (forked()) {
-    new auto(close);  // Nothing of it can be taken down here, so nothing ever is.
+    new (std::nothrow) auto(close);  // Nothing of it can be taken down here, so nothing ever is.
   } else if (LibraryThread::IsThis()) {
     connection_->runtime()->RunAt(connection_->runtime()->Now(), close);
   } else {
@@ -103,7 +104,7 @@ void Core::Acquire(KeyName name, const AcquireOptions& options, Callback<Acquire
           const bool closed = weak.expired() && error->kind == Error::Kind::kUnavailable;
           return callback(closed ? Closed() : std::move(*error));
         }
-        Grant& grant = std::get<Grant>(reply);
+        auto& grant = std::get<Grant>(reply);
         std::shared_ptr<Core> core = weak.lock();
         if (core == nullptr || options.stop.stop_requested()) {
           GiveBackUnused(*connection, name, grant);
@@ -116,18 +117,18 @@ void Core::Acquire(KeyName name, const AcquireOptions& options, Callback<Acquire
 }
 
 void Dispatch(const Executor& executor, const std::function<void()>& task) {
-  if (executor) {
+  const auto runs = [](const auto& call) {
     try {
-      return executor(task);
+      call();
+      return true;
     } catch (...) {
-      // It must not; then here.
+      return false;
     }
-  }
-  try {
-    task();
-  } catch (...) {
-    // Nobody is left to tell.
-  }
+  };
+  // An executor must not throw; where it does, then here.
+  if (executor && runs([&] { executor(task); })) return;
+  // What a task throws is lost: nobody is left to tell.
+  (void)runs(task);
 }
 
 }  // namespace latchkey::inline client::internal

@@ -51,8 +51,8 @@ class RetryLoop : public std::enable_shared_from_this<RetryLoop<Response>> {
   // the end is seen. Lives as long as something is under way.
   static void Run(std::shared_ptr<Runtime> runtime, Policy policy, Try attempt,
                   Callback<Answer<Response>> callback) {
-    std::shared_ptr<RetryLoop> loop(
-        new RetryLoop(std::move(runtime), policy, std::move(attempt), std::move(callback)));
+    std::shared_ptr<RetryLoop> loop(new RetryLoop(std::move(runtime), std::move(policy),
+                                                  std::move(attempt), std::move(callback)));
     if (loop->policy_.stop.stop_possible()) loop->stop_.emplace(loop->policy_.stop, Stop{loop});
     loop->Start();
   }

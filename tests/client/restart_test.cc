@@ -30,6 +30,7 @@ class RestartTest : public testing::Test {
 
   void AcquireLeases() {
     std::vector<std::future<AcquireAnswer>> acquired;
+    acquired.reserve(kLeases);
     for (int i = 0; i < kLeases; ++i) {
       acquired.push_back(AsFuture(client_, &Client::AcquireLockAsync, Key("held", i),
                                   AcquireOptions{.lease_duration = kLease}));
@@ -73,6 +74,7 @@ TEST_F(RestartTest, HundredsOfLeasesAndCallsUnderWay_NoneIsLostAndNoneFails) {
   latchkeyd_.Kill();
   const auto killed = BootClock::now();
   std::vector<std::future<RecordAnswer>> recorded;
+  recorded.reserve(kLeases);
   for (int i = 0; i < 25; ++i) {
     recorded.push_back(AsFuture(leases_[i], &Lease::RecordAsync, Succeeded({.code = "early"})));
   }
@@ -81,6 +83,7 @@ TEST_F(RestartTest, HundredsOfLeasesAndCallsUnderWay_NoneIsLostAndNoneFails) {
     saved.push_back(AsFuture(leases_[i], &Attempt::SaveCheckpointAsync, "half way"));
   }
   std::vector<std::future<AcquireAnswer>> fresh;
+  fresh.reserve(25);
   for (int i = 0; i < 25; ++i) {
     fresh.push_back(AsFuture(client_, &Client::AcquireLockAsync, Key("fresh", i),
                              AcquireOptions{.acquire_timeout = minutes(1)}));
