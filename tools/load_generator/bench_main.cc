@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", seconds, "measured in each repetition, after a warm-up");
   app.add_option("--concurrency", options.concurrency, "flows in flight");
   const auto* records =
-      app.add_option("--records", options.completed_records, "completed records (restart, scale)");
+      app.add_option("--concurrencies", options.concurrencies, "flows in flight (flows, peers)");
+  app.add_option("--records", options.completed_records, "completed records (restart, scale)");
   const auto* leases =
       app.add_option("--leases", options.live_leases, "live leases (the same, contention)");
   const auto* retention = app.add_option("--retention-seconds", retention_seconds,

@@ -241,6 +241,8 @@ class LimitsTest(ServedTest):
         says("held and doubtful records of a namespace", defaults.live_records_max)
         says("payload retention, key retention", f"{defaults.payload_retention.seconds // 3600} h",
              f"{defaults.key_retention.seconds // 86400} d")
+        says("a frame of a `Session`; its calls and leases; calls of a session that are unanswered",
+             f"{limits.frame_bytes >> 20} MiB", limits.frame_calls, limits.session_calls)
         self.assertEqual(list(rows), ["a request"])
 
     def test_what_is_not_there_yet_answers_unimplemented(self):
