@@ -60,8 +60,10 @@ class CommandLoop final : public FlowLoop {
     }
     if (redisAsyncCommandArgv(connection_, OnReply, this, static_cast<int>(words.size()),
                               begins.data(), sizes.data()) != REDIS_OK) {
-      Failed(connection_->errstr);
+      return Failed(connection_->errstr);
     }
+    // Now, and not when the loop finds that the socket can be written, as it always can.
+    if ((connection_->c.flags & REDIS_CONNECTED) != 0) redisAsyncHandleWrite(connection_);
   }
 
   static void OnReply(redisAsyncContext* connection, void* reply, void* loop) {
