@@ -72,7 +72,8 @@ void Session::Start(Message message, std::unique_ptr<SessionCall> call, const Tr
 }
 
 bool Session::MustHoldBack() const {
-  return calls_.size() - held_back_.size() > kUnansweredMax || output_.bytes() > kUnsentBytesMax;
+  // Of those held back some may have ended since.
+  return calls_.size() > kUnansweredMax + held_back_.size() || output_.bytes() > kUnsentBytesMax;
 }
 
 void Session::Send(Message message) {

@@ -30,33 +30,35 @@ v1::ReleaseResponse* ResponseTo(const v1::ReleaseRequest&, Reply& reply) {
   return reply.mutable_release();
 }
 
-// Where a call lives until it is answered, and what it is answered with.
-struct Home {
-  std::shared_ptr<SessionFrame> frame;
-  v1::SessionResponse* envelope;
-};
+// What a call is answered with. Not in its frame: a large answer goes as soon as it is sent, and
+// the frame only with the last of its calls.
+using Envelope = std::unique_ptr<v1::SessionResponse>;
 
 template <class Request, class Response>
 class SessionCall final : public BudgetedCall<Request, Response> {
  public:
-  SessionCall(const CallEnvironment& environment, std::shared_ptr<Session> session, Home home,
-              const Request& request, Response* response, MonotonicTime arrived_at)
+  // The request lives in the frame, the response in the envelope.
+  SessionCall(const CallEnvironment& environment, std::shared_ptr<Session> session,
+              std::shared_ptr<SessionFrame> frame, Envelope envelope, const Request& request,
+              Response* response, MonotonicTime arrived_at)
       : BudgetedCall<Request, Response>(environment, request, response, arrived_at),
         session_(std::move(session)),
-        home_(std::move(home)) {}
+        frame_(std::move(frame)),
+        envelope_(std::move(envelope)) {}
 
   std::weak_ptr<LeaseListener> lease_listener() override { return session_; }
 
  private:
   void Send(std::optional<Refusal> refusal) override {
-    Reply& reply = *home_.envelope->mutable_replies(0);
+    Reply& reply = *envelope_->mutable_replies(0);
     if (refusal.has_value()) *reply.mutable_refusal() = ToRpcStatus(*refusal);
-    session_->Answer(reply.call_id(), *home_.envelope, this->TakeBudgetedBytes());
+    session_->Answer(reply.call_id(), *envelope_, this->TakeBudgetedBytes());
     delete this;
   }
 
   const std::shared_ptr<Session> session_;
-  const Home home_;
+  const std::shared_ptr<SessionFrame> frame_;
+  const Envelope envelope_;
 };
 
 template <class Request>
@@ -97,21 +99,21 @@ std::unique_ptr<Call> MakeSessionCall(const CallEnvironment& environment,
                                       const std::shared_ptr<SessionFrame>& frame,
                                       const Entry& entry, MonotonicTime arrived) {
   const auto make = [&]<class Request>(const Request& in_frame) -> std::unique_ptr<Call> {
-    Home home{frame, nullptr};
+    std::shared_ptr<SessionFrame> home = frame;
     const Request* request = &in_frame;
     if (MayWait(in_frame)) {
-      home.frame = std::make_shared<SessionFrame>(2 * in_frame.ByteSizeLong());
-      auto* copy = Arena::CreateMessage<Request>(&home.frame->arena);
+      home = std::make_shared<SessionFrame>(2 * in_frame.ByteSizeLong());
+      auto* copy = Arena::CreateMessage<Request>(&home->arena);
       copy->CopyFrom(in_frame);
       request = copy;
     }
-    home.envelope = Arena::CreateMessage<v1::SessionResponse>(&home.frame->arena);
-    Reply& reply = *home.envelope->add_replies();
+    auto envelope = std::make_unique<v1::SessionResponse>();
+    Reply& reply = *envelope->add_replies();
     reply.set_call_id(entry.call_id());
     auto* response = ResponseTo(*request, reply);
     using Response = std::remove_pointer_t<decltype(response)>;
-    return std::make_unique<SessionCall<Request, Response>>(environment, session, std::move(home),
-                                                            *request, response, arrived);
+    return std::make_unique<SessionCall<Request, Response>>(
+        environment, session, std::move(home), std::move(envelope), *request, response, arrived);
   };
   return WithRequest(entry, make, std::unique_ptr<Call>());
 }

@@ -329,6 +329,24 @@ TEST_F(SessionTest, KeepsTheBoundsOfFramesAndOfCallsInFlight) {
   EXPECT_EQ(sent, kCalls);
 }
 
+TEST_F(SessionTest, WhatEndedWhileItWasHeldBackHoldsNothingBack) {
+  for (int i = 0; i < 70'000; ++i) (void)Acquire("k", {seconds(1)});
+  runtime_->Advance(seconds(2));
+  const auto end = Acquire("fresh");
+  std::uint64_t call_id = 0;
+  for (int i = 0; i < 60 && call_id == 0; ++i) {
+    for (const auto& frame : stream().Take()) {
+      for (const auto& call : frame.calls()) {
+        if (call.acquire_lock().key() == "fresh") call_id = call.call_id();
+      }
+    }
+    stream().Written();
+  }
+  ASSERT_NE(call_id, 0u) << "it was not sent";
+  Send(GrantTo(call_id, 1));
+  EXPECT_EQ(end->count, 1);
+}
+
 TEST_F(SessionTest, ALeaseIsLostWhenTheServiceSaysSo) {
   Client client = MakeClient(runtime_, session_);
   auto acquired = AsFuture(client, &Client::AcquireLockAsync, "order:1", AcquireOptions{});
