@@ -162,6 +162,7 @@ Figures Medians(const std::vector<Figures>& repetitions) {
   Figures medians = repetitions.front();
   for (std::size_t i = 0; i < medians.size(); ++i) {
     std::vector<double> values;
+    values.reserve(repetitions.size());
     for (const Figures& figures : repetitions) values.push_back(figures[i].second);
     medians[i].second = Median(values);
   }

@@ -124,7 +124,7 @@ absl::Status BenchPeers(const BenchOptions& options) {
   PrintTable(*rows);
   Compare(*rows);
   // A quick run measures nothing, so it has nothing to say about the driving.
-  const absl::Status driving = options.quick ? absl::OkStatus() : CheckDriving(*rows);
+  absl::Status driving = options.quick ? absl::OkStatus() : CheckDriving(*rows);
   if (auto done = WriteJson(*rows, options.output + "/peers.json"); !done.ok()) return done;
   if (auto done = Draw(*rows, concurrencies, options.output + "/peers.svg"); !done.ok())
     return done;
