@@ -35,6 +35,7 @@ double Maximum(const std::vector<double>& values) {
 
 std::vector<double> Collect(const Row& row, double Measurement::* figure) {
   std::vector<double> values;
+  values.reserve(row.repetitions.size());
   for (const Measurement& repetition : row.repetitions) values.push_back(repetition.*figure);
   return values;
 }
