@@ -272,8 +272,36 @@ class QueueBoundTest : public PartitionsTest {
                                                                   .storage_full = &storage_full_});
   }
 
+  static std::optional<PartitionThread::NotTaken> Submit(PartitionThread& thread, Call& call) {
+    Call* const calls[] = {&call};
+    return thread.Submit(calls);
+  }
+
   std::atomic<std::size_t> waiters_ = 0;
 };
+
+TEST_F(QueueBoundTest, ManyCallsAtOnce_AreTakenInOrderUpToTheLimit) {
+  Limits limits;
+  limits.queued_calls = 3;
+  const auto thread = MakeThread(limits);
+  std::vector<std::unique_ptr<AcquireCall>> calls;
+  std::vector<Call*> pointers;
+  for (int i = 0; i < 5; ++i) {
+    calls.push_back(Make(Acquire("k", "a" + std::to_string(i))));
+    pointers.push_back(calls.back().get());
+  }
+  const auto refused = thread->Submit(pointers);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(refused->taken, 3u);
+  EXPECT_EQ(refused->refusal.reason, R::OVERLOADED);
+  thread->Start();
+  thread->Stop();
+  EXPECT_TRUE(calls[0]->granted());
+  for (int i = 1; i < 3; ++i) EXPECT_FALSE(calls[static_cast<std::size_t>(i)]->granted());
+  for (int i = 3; i < 5; ++i) {
+    EXPECT_EQ(calls[static_cast<std::size_t>(i)]->times_finished(), 0) << "it was not taken";
+  }
+}
 
 TEST_F(QueueBoundTest, CallsAtTheLimitAndOnePast) {
   Limits limits;
@@ -282,10 +310,10 @@ TEST_F(QueueBoundTest, CallsAtTheLimitAndOnePast) {
   std::vector<std::unique_ptr<AcquireCall>> calls;
   for (int i = 0; i < 3; ++i) {
     calls.push_back(Make(Acquire("k" + std::to_string(i), "a")));
-    EXPECT_FALSE(thread->Submit(*calls.back()));
+    EXPECT_FALSE(Submit(*thread, *calls.back()));
   }
   const auto past = Make(Acquire("k", "a"));
-  EXPECT_EQ(thread->Submit(*past).value().reason, R::OVERLOADED);
+  EXPECT_EQ(Submit(*thread, *past)->refusal.reason, R::OVERLOADED);
   EXPECT_EQ(thread->queue_length(), 3);
   EXPECT_EQ(past->times_finished(), 0) << "it was not taken";
   thread->Start();
@@ -300,12 +328,12 @@ TEST_F(QueueBoundTest, BytesAtTheLimitAndOnePast) {
   Limits limits;
   limits.queued_bytes = one->request_bytes + two->request_bytes;
   const auto thread = MakeThread(limits);
-  EXPECT_FALSE(thread->Submit(*one));
-  EXPECT_FALSE(thread->Submit(*two));
-  EXPECT_EQ(thread->Submit(*past).value().reason, R::OVERLOADED);
+  EXPECT_FALSE(Submit(*thread, *one));
+  EXPECT_FALSE(Submit(*thread, *two));
+  EXPECT_EQ(Submit(*thread, *past)->refusal.reason, R::OVERLOADED);
   thread->Start();
   finishes_.AwaitAtLeast(2);
-  EXPECT_FALSE(thread->Submit(*past)) << "there is room again";
+  EXPECT_FALSE(Submit(*thread, *past)) << "there is room again";
   finishes_.AwaitAtLeast(3);
   EXPECT_TRUE(past->ok());
   thread->Stop();
@@ -326,7 +354,7 @@ TEST_F(QueueBoundTest, LongQueueIsDecidedInBatches) {
   std::vector<std::unique_ptr<AcquireCall>> calls;
   for (int i = 0; i < 95; ++i) {
     calls.push_back(Make(Acquire("k" + std::to_string(i), "a")));
-    ASSERT_FALSE(thread->Submit(*calls.back()));
+    ASSERT_FALSE(Submit(*thread, *calls.back()));
   }
   thread->Start();
   thread->Stop();

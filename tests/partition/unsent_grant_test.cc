@@ -23,6 +23,7 @@ TEST_F(UnsentGrantTest, IsTakenBackAtOnce) {
   GoesDuringTheCommit(call);
   harness_.Run();
   EXPECT_TRUE(call.finished());
+  EXPECT_FALSE(call.granted()) << "nobody may be told of it";
   EXPECT_EQ(harness_.StoredState("k"), State::ABSENT);
   EXPECT_EQ(harness_.counts().held, 0);
   EXPECT_EQ(harness_.partition().NextTimer(), std::nullopt);
