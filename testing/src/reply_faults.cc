@@ -12,17 +12,22 @@ using grpc::experimental::InterceptorBatchMethods;
 
 class ReplyInterceptor final : public grpc::experimental::Interceptor {
  public:
-  explicit ReplyInterceptor(ReplyFaults& faults) : faults_(faults) {}
+  // `session`: the replies are messages of this stream; null: one is the end of a call.
+  ReplyInterceptor(ReplyFaults& faults, grpc::ServerContextBase* session)
+      : faults_(faults),
+        session_(session),
+        reply_(session == nullptr ? InterceptionHookPoints::PRE_SEND_STATUS
+                                  : InterceptionHookPoints::PRE_SEND_MESSAGE) {}
 
   void Intercept(InterceptorBatchMethods* methods) override {
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      return faults_.OnReply(methods);
-    }
+    if (methods->QueryInterceptionHookPoint(reply_)) return faults_.OnReply(methods, session_);
     methods->Proceed();
   }
 
  private:
   ReplyFaults& faults_;
+  grpc::ServerContextBase* const session_;
+  const InterceptionHookPoints reply_;
 };
 
 class ReplyInterceptorFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {
@@ -34,7 +39,8 @@ class ReplyInterceptorFactory final : public grpc::experimental::ServerIntercept
       grpc::experimental::ServerRpcInfo* call) override {
     const std::string_view method = call->method();
     if (!method.starts_with("/latchkey.v1.CoordinationService/")) return nullptr;
-    return new ReplyInterceptor(faults_);
+    return new ReplyInterceptor(faults_,
+                                method.ends_with("/Session") ? call->server_context() : nullptr);
   }
 
  private:
@@ -69,7 +75,7 @@ void ReplyFaults::Release() {
   for (InterceptorBatchMethods* reply : held) reply->Proceed();
 }
 
-void ReplyFaults::OnReply(InterceptorBatchMethods* reply) {
+void ReplyFaults::OnReply(InterceptorBatchMethods* reply, grpc::ServerContextBase* session) {
   bool drop = false;
   {
     MutexLock lock(mutex_);
@@ -82,8 +88,12 @@ void ReplyFaults::OnReply(InterceptorBatchMethods* reply) {
       drop = true;
     }
   }
-  // Without details: as a connection that broke.
-  if (drop) reply->ModifySendStatus(grpc::Status(grpc::StatusCode::UNAVAILABLE, "reply dropped"));
+  // As a connection that broke: without details, and with the stream.
+  if (drop && session != nullptr) {
+    session->TryCancel();
+  } else if (drop) {
+    reply->ModifySendStatus(grpc::Status(grpc::StatusCode::UNAVAILABLE, "reply dropped"));
+  }
   reply->Proceed();
 }
 

@@ -19,8 +19,9 @@ class ReplyFaults {
   void Hold();
   void Release();
 
-  // A reply is about to leave.
-  void OnReply(grpc::experimental::InterceptorBatchMethods* reply);
+  // A reply is about to leave: that of a call or, with `session`, frames of that stream.
+  void OnReply(grpc::experimental::InterceptorBatchMethods* reply,
+               grpc::ServerContextBase* session);
 
  private:
   Mutex mutex_;

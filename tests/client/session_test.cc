@@ -71,6 +71,11 @@ class FakeStream final : public SessionStream {
 
 class SessionTest : public ClientTest {
  protected:
+  // A session and its stream keep each other until that ends.
+  ~SessionTest() override {
+    for (const auto& stream : streams_) stream->events->OnEnded({});
+  }
+
   // A call's end.
   struct End {
     int count = 0;
@@ -387,86 +392,99 @@ TEST_F(SessionTest, ShutdownDoesNotWaitForEverForAStreamThatHangs) {
   EXPECT_TRUE(stream().cancelled);
 }
 
-// Many threads call, one answers, and one breaks the stream now and then: what ThreadSanitizer
-// looks at.
-TEST_F(SessionTest, IsUsedByManyThreads) {
-  const auto machine = std::make_shared<SystemRuntime>();
-  std::shared_ptr<FakeStream> current;
-  Mutex mutex;
-  Condition opened;
-  const auto session = MakeSessionTransport(
-      machine,
-      [&](std::shared_ptr<SessionEvents> events) {
-        MutexLock lock(mutex);
-        current = std::make_shared<FakeStream>(std::move(events));
-        opened.NotifyAll();
-        return current;
-      },
-      transport_);
-  std::atomic<bool> stopping = false;
-  std::thread service([&] {
-    for (int round = 1; !stopping; ++round) {
-      std::shared_ptr<FakeStream> stream;
-      {
-        MutexLock lock(mutex);
-        while (current == nullptr) opened.Wait(mutex);
-        stream = current;
-      }
+v1::SessionResponse AnswersTo(const v1::SessionRequest& request) {
+  v1::SessionResponse answer;
+  for (const auto& call : request.calls()) {
+    auto* reply = answer.add_replies();
+    reply->set_call_id(call.call_id());
+    *reply->mutable_acquire_lock() = Granted(call.call_id()).response;
+  }
+  if (!request.has_heartbeat()) return answer;
+  auto* heartbeat = answer.add_heartbeats();
+  heartbeat->set_heartbeat_id(request.heartbeat().heartbeat_id());
+  for (int i = 0; i < request.heartbeat().leases_size(); ++i) heartbeat->add_leases();
+  return answer;
+}
+
+// Many threads call, one answers, and breaks the stream now and then: what ThreadSanitizer looks
+// at.
+class SessionThreadsTest : public ClientTest {
+ protected:
+  void Serve() {
+    for (int round = 1;; ++round) {
+      const std::shared_ptr<FakeStream> stream = AwaitStream();
+      if (stream == nullptr) return;
       for (const auto& request : stream->Take()) {
-        v1::SessionResponse answer;
-        for (const auto& call : request.calls()) {
-          answer.MergeFrom(GrantTo(call.call_id(), call.call_id()));
-        }
-        if (request.has_heartbeat()) {
-          auto* heartbeat = answer.add_heartbeats();
-          heartbeat->set_heartbeat_id(request.heartbeat().heartbeat_id());
-          for (int i = 0; i < request.heartbeat().leases_size(); ++i) heartbeat->add_leases();
-        }
         stream->Written();
+        v1::SessionResponse answer = AnswersTo(request);
         stream->events->OnFrame(answer);
       }
-      if (round % 100 != 0) continue;
-      {
-        MutexLock lock(mutex);
-        current = nullptr;
-      }
-      stream->events->OnEnded({StatusCode::UNAVAILABLE, "reset"});
+      if (round % 100 == 0) End(stream);
     }
-  });
+  }
+  // Null once stopping.
+  std::shared_ptr<FakeStream> AwaitStream() {
+    MutexLock lock(mutex_);
+    while (current_ == nullptr && !stopping_) opened_.Wait(mutex_);
+    return stopping_ ? nullptr : current_;
+  }
+  // Answers the stream that is left.
+  std::shared_ptr<FakeStream> Stop() {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    opened_.NotifyAll();
+    return current_;
+  }
+  void End(const std::shared_ptr<FakeStream>& stream) {
+    {
+      MutexLock lock(mutex_);
+      current_ = nullptr;
+    }
+    stream->events->OnEnded({StatusCode::UNAVAILABLE, "reset"});
+  }
+  // Both are answered, or end with the stream.
+  void CallAndRenew(bool stopped) {
+    std::stop_source stop;
+    std::promise<void> ended;
+    session_->AcquireLock({}, {seconds(60), stop.get_token()},
+                          [&](const auto&, const auto&) { ended.set_value(); });
+    if (stopped) stop.request_stop();
+    ended.get_future().wait();
+    std::promise<void> renewed;
+    session_->RenewLease({}, {seconds(60)}, [&](const auto&, const auto&) { renewed.set_value(); });
+    renewed.get_future().wait();
+  }
+
+  Mutex mutex_;
+  Condition opened_;
+  std::shared_ptr<FakeStream> current_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::shared_ptr<SystemRuntime> machine_ = std::make_shared<SystemRuntime>();
+  std::shared_ptr<Transport> session_ = MakeSessionTransport(
+      machine_,
+      [this](std::shared_ptr<SessionEvents> events) {
+        MutexLock lock(mutex_);
+        current_ = std::make_shared<FakeStream>(std::move(events));
+        opened_.NotifyAll();
+        return current_;
+      },
+      transport_);
+};
+
+TEST_F(SessionThreadsTest, CallFromManyThreadsOverStreamsThatBreak) {
+  std::thread service([this] { Serve(); });
   std::vector<std::thread> callers;
   for (int caller = 0; caller < 4; ++caller) {
-    callers.emplace_back([&, caller] {
-      for (int i = 0; i < 200; ++i) {
-        std::stop_source stop;
-        std::promise<void> ended;
-        v1::AcquireLockRequest acquire;
-        acquire.set_key("k");
-        session->AcquireLock(std::move(acquire), {seconds(60), stop.get_token()},
-                             [&](const auto&, const auto&) { ended.set_value(); });
-        if (i % 5 == caller) stop.request_stop();
-        ended.get_future().wait();
-        std::promise<void> renewed;
-        v1::RenewLeaseRequest renew;
-        renew.set_key("k");
-        session->RenewLease(std::move(renew), {seconds(60)},
-                            [&](const auto&, const auto&) { renewed.set_value(); });
-        renewed.get_future().wait();
-      }
+    callers.emplace_back([this, caller] {
+      for (int i = 0; i < 200; ++i) CallAndRenew(i % 5 == caller);
     });
   }
   for (auto& caller : callers) caller.join();
-  // So that there is a stream to be waited for.
-  session->Release({}, {seconds(60)}, [](const auto&, const auto&) {});
-  stopping = true;
+  Stop();
   service.join();
-  machine->Stop();
-  std::shared_ptr<FakeStream> last;
-  {
-    MutexLock lock(mutex);
-    last = current;
-  }
-  if (last != nullptr) last->events->OnEnded({});
-  session->Shutdown();
+  machine_->Stop();
+  if (const auto last = Stop()) End(last);
+  session_->Shutdown();
 }
 
 }  // namespace

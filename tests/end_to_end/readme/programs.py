@@ -5,7 +5,6 @@ import os
 import pathlib
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -84,10 +83,11 @@ class LosesReplies:
     """Stands between a client and a server, and cuts the connection in place of some replies.
 
     `lost` are the numbers of those replies, from 1. The call has then happened, and its caller does not
-    know. It reads just enough of HTTP/2 to see where a reply begins: at a frame of headers.
+    know. It reads just enough of HTTP/2 to see a reply, of a unary call or in a session: a frame of data,
+    as a short one is in one.
     """
 
-    _FRAME_HEADER, _HEADERS = 9, 1
+    _FRAME_HEADER, _DATA = 9, 0
 
     def __init__(self, address, lost):
         host, _, port = address.rpartition(":")
@@ -131,14 +131,11 @@ class LosesReplies:
         self._cut(client, server)
 
     def _forward_replies(self, client, server):
-        seen = set()
         with contextlib.suppress(OSError), server.makefile("rb") as source:
             while header := source.read(self._FRAME_HEADER):
                 size = int.from_bytes(header[:3], "big")
-                stream = struct.unpack(">I", header[5:])[0]
                 payload = source.read(size)
-                if header[3] == self._HEADERS and stream not in seen:
-                    seen.add(stream)
+                if header[3] == self._DATA and size > 0:
                     with self._lock:
                         self.replies += 1
                         lost = self.replies in self._lost
