@@ -1,7 +1,9 @@
 #include "session_transport.h"
 
 #include <utility>
+#include <vector>
 
+#include "base/mutex.h"
 #include "session.h"
 #include <google/protobuf/arena.h>
 
@@ -40,6 +42,13 @@ std::string EncodeHeartbeat(const v1::RenewLeaseRequest& request) {
   lease->set_key(request.key());
   lease->set_fencing_token(request.fencing_token());
   return frame.SerializeAsString();
+}
+
+void KeepForEver(std::shared_ptr<Transport> transport) {
+  static Mutex mutex;
+  static auto& kept = *new std::vector<std::shared_ptr<Transport>>();
+  MutexLock lock(mutex);
+  kept.push_back(std::move(transport));
 }
 
 v1::RenewLeaseResponse* RenewedIn(Reply& reply) {
@@ -127,7 +136,7 @@ class SessionTransport final : public Transport {
     unary_->Shutdown();
     // A stream that a callback keeps from ending must not be the channel's last owner: it would be
     // on a thread of gRPC, which aborts there. So nobody ever is.
-    if (!ended) new std::shared_ptr<Transport>(unary_);
+    if (!ended) KeepForEver(unary_);
   }
 
  private:

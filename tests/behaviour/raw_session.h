@@ -80,8 +80,8 @@ class RawSession {
 };
 
 inline void AddAcquire(Frame& frame, std::uint64_t call_id, const std::string& key,
-                const std::string& attempt_id, Duration wait = Duration::zero(),
-                Duration lease = 30s) {
+                       const std::string& attempt_id, Duration wait = Duration::zero(),
+                       Duration lease = 30s) {
   auto* call = frame.add_calls();
   call->set_call_id(call_id);
   auto* acquire = call->mutable_acquire_lock();
@@ -91,7 +91,8 @@ inline void AddAcquire(Frame& frame, std::uint64_t call_id, const std::string& k
   if (wait > Duration::zero()) SetProto(wait, acquire->mutable_wait_timeout());
 }
 
-inline void AddRecord(Frame& frame, std::uint64_t call_id, const std::string& key, std::uint64_t token) {
+inline void AddRecord(Frame& frame, std::uint64_t call_id, const std::string& key,
+                      std::uint64_t token) {
   auto* call = frame.add_calls();
   call->set_call_id(call_id);
   call->mutable_record_result()->set_key(key);
