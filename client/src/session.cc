@@ -49,26 +49,28 @@ void Session::Start(Message message, std::unique_ptr<SessionCall> call, const Tr
       });
     });
   }
-  {
-    MutexLock lock(mutex_);
-    if (!closed_) {
-      call->tick = TickOf(runtime_->Now() + limits.timeout);
-      auto& same_tick = deadlines_[call->tick];
-      call->place = same_tick.insert(same_tick.end(), call_id);
-      calls_.emplace(call_id, std::move(call));
-      Arm();
-      if (message.holds_back && MustHoldBack()) {
-        held_back_.push_back(std::move(message));
-      } else {
-        Send(std::move(message));
-      }
-      if (stream_ == nullptr) stream_ = open(shared_from_this());
-    }
-  }
+  Take(std::move(message), call, limits.timeout, open);
   if (call != nullptr) return call->Fail({StatusCode::CANCELLED, "the client is closed"});
   // It may have been asked before the call could be found.
   if (limits.stop.stop_requested()) End(call_id, {StatusCode::CANCELLED, "stopped"});
   Flush();
+}
+
+void Session::Take(Message message, std::unique_ptr<SessionCall>& call, nanoseconds timeout,
+                   const OpenSessionStream& open) {
+  MutexLock lock(mutex_);
+  if (closed_) return;
+  call->tick = TickOf(runtime_->Now() + timeout);
+  auto& same_tick = deadlines_[call->tick];
+  call->place = same_tick.insert(same_tick.end(), message.call_id);
+  calls_.emplace(message.call_id, std::move(call));
+  Arm();
+  if (message.holds_back && MustHoldBack()) {
+    held_back_.push_back(std::move(message));
+  } else {
+    Send(message);
+  }
+  if (stream_ == nullptr) stream_ = open(shared_from_this());
 }
 
 bool Session::MustHoldBack() const {
@@ -76,7 +78,7 @@ bool Session::MustHoldBack() const {
   return calls_.size() > kUnansweredMax + held_back_.size() || output_.bytes() > kUnsentBytesMax;
 }
 
-void Session::Send(Message message) {
+void Session::Send(const Message& message) {
   auto& frame = output_.RoomFor(message.bytes.size());
   // Messages one behind the other are one message that has what each of them has; the leases of a
   // heartbeat, too.
@@ -92,9 +94,9 @@ void Session::SendCancel(std::uint64_t call_id) {
 
 void Session::SendHeldBack() {
   while (!held_back_.empty() && !MustHoldBack()) {
-    Message message = std::move(held_back_.front());
+    const Message message = std::move(held_back_.front());
     held_back_.pop_front();
-    if (calls_.contains(message.call_id)) Send(std::move(message));
+    if (calls_.contains(message.call_id)) Send(message);
   }
 }
 
@@ -270,9 +272,9 @@ bool Session::unsupported() {
   return unsupported_;
 }
 
-void Session::SetLostListener(LostListener listener) {
+void Session::SetLostListener(const LostListener& listener) {
   MutexLock lock(mutex_);
-  lost_listener_ = std::move(listener);
+  lost_listener_ = listener;
 }
 
 bool Session::Shutdown(nanoseconds bound) {

@@ -48,7 +48,7 @@ class Session final : public SessionEvents, public std::enable_shared_from_this<
              const OpenSessionStream& open);
   // The service has said that it knows no sessions.
   bool unsupported();
-  void SetLostListener(LostListener listener);
+  void SetLostListener(const LostListener& listener);
 
   // Ends everything CANCELLED, and the stream. False if that has not ended after `bound`.
   bool Shutdown(std::chrono::nanoseconds bound);
@@ -66,12 +66,15 @@ class Session final : public SessionEvents, public std::enable_shared_from_this<
     CallStatus failure = {};
   };
 
+  // Takes the call and sends it; leaves it where it is once closed.
+  void Take(Message message, std::unique_ptr<SessionCall>& call, std::chrono::nanoseconds timeout,
+            const OpenSessionStream& open);
   // Ends a call early, and tells the service.
   void End(std::uint64_t call_id, const CallStatus& status);
   void OnTimer();
   void Arm() REQUIRES(mutex_);
   std::unique_ptr<SessionCall> Remove(std::uint64_t call_id) REQUIRES(mutex_);
-  void Send(Message message) REQUIRES(mutex_);
+  void Send(const Message& message) REQUIRES(mutex_);
   void SendCancel(std::uint64_t call_id) REQUIRES(mutex_);
   void SendHeldBack() REQUIRES(mutex_);
   bool MustHoldBack() const REQUIRES(mutex_);

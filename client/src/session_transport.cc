@@ -127,8 +127,8 @@ class SessionTransport final : public Transport {
     unary_->IssueKey(std::move(request), std::move(limits), std::move(done));
   }
 
-  void SetLostListener(LostListener listener) override {
-    session_->SetLostListener(std::move(listener));
+  void SetLostListener(const LostListener& listener) override {
+    session_->SetLostListener(listener);
   }
 
   void Shutdown() override {

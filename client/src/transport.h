@@ -55,7 +55,7 @@ class Transport {
                         Done<v1::IssueKeyResponse> done) = 0;
 
   // Before the first call. Not every transport hears of losses.
-  virtual void SetLostListener(LostListener) {}
+  virtual void SetLostListener(const LostListener& /*listener*/) {}
 
   // Ends everything under way with CANCELLED, and everything begun later at once. Returns within
   // about a second. Repeatable.

@@ -41,7 +41,7 @@ Session::Session(const CallEnvironment& environment, SessionLink& link)
       link_(link),
       output_(environment.limits.frame_bytes, environment.limits.frame_calls) {}
 
-bool Session::OnFrame(std::shared_ptr<SessionFrame> frame) {
+bool Session::OnFrame(const std::shared_ptr<SessionFrame>& frame) {
   const v1::SessionRequest& request = *frame->request;
   const auto size = static_cast<std::size_t>(request.calls_size()) +
                     static_cast<std::size_t>(request.heartbeat().leases_size());

@@ -45,7 +45,7 @@ class Session final : public Gathered,
 
   // From the link. OnFrame answers whether the next frame may be read; if not, the session asks for
   // it later.
-  bool OnFrame(std::shared_ptr<SessionFrame> frame);
+  bool OnFrame(const std::shared_ptr<SessionFrame>& frame);
   void OnBadFrame(Refusal refusal);
   // The client sends no more frames; it gets all its answers, and then the end.
   void OnHalfClosed();

@@ -48,7 +48,7 @@ class SessionStreams::Stream final
     if (!ok) return session_->OnHalfClosed();
     const Limits& limits = streams_.environment_.limits;
     if (in_.Length() > limits.frame_bytes) return session_->OnBadFrame(FrameTooLong(limits));
-    auto frame = std::make_shared<SessionFrame>(kSpread * in_.Length());
+    const auto frame = std::make_shared<SessionFrame>(kSpread * in_.Length());
     {
       grpc::ProtoBufferReader reader(&in_);
       if (!frame->request->ParseFromZeroCopyStream(&reader)) {
@@ -56,7 +56,7 @@ class SessionStreams::Stream final
       }
     }
     in_.Clear();
-    if (session_->OnFrame(std::move(frame))) StartRead(&in_);
+    if (session_->OnFrame(frame)) StartRead(&in_);
   }
 
   void OnWriteDone(bool ok) override {
