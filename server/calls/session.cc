@@ -168,12 +168,7 @@ void Session::Refuse(std::uint64_t call_id, const Refusal& refusal) {
   auto* reply = envelope.add_replies();
   reply->set_call_id(call_id);
   *reply->mutable_refusal() = ToRpcStatus(refusal);
-  bool flush = false;
-  {
-    MutexLock lock(mutex_);
-    flush = Append(envelope, 0);
-  }
-  if (flush) ReplyGathering::FlushLater(shared_from_this());
+  Tell(envelope);
 }
 
 void Session::Answer(std::uint64_t call_id, const v1::SessionResponse& reply,
@@ -200,6 +195,15 @@ void Session::AnswerHeartbeat(const v1::SessionResponse& reply, std::size_t leas
   if (flush) ReplyGathering::FlushLater(shared_from_this());
 }
 
+void Session::Tell(const v1::SessionResponse& message) {
+  bool flush = false;
+  {
+    MutexLock lock(mutex_);
+    flush = Append(message, 0);
+  }
+  if (flush) ReplyGathering::FlushLater(shared_from_this());
+}
+
 void Session::OnLeaseLost(const LostLease& lost) {
   v1::SessionResponse envelope;
   auto* event = envelope.add_lost();
@@ -208,12 +212,7 @@ void Session::OnLeaseLost(const LostLease& lost) {
   event->set_key(std::string(parts.key));
   event->set_fencing_token(lost.fencing_token);
   event->set_reason(R::Reason_Name(R::LEASE_EXPIRED));
-  bool flush = false;
-  {
-    MutexLock lock(mutex_);
-    flush = Append(envelope, 0);
-  }
-  if (flush) ReplyGathering::FlushLater(shared_from_this());
+  Tell(envelope);
 }
 
 bool Session::Append(const v1::SessionResponse& reply, std::size_t budgeted_bytes) {

@@ -87,6 +87,8 @@ class Session final : public Gathered,
   bool Register(std::vector<Started>& started);
   void Cancel(std::uint64_t call_id);
   void Refuse(std::uint64_t call_id, const Refusal& refusal);
+  // Sends what answers no call that is under way.
+  void Tell(const v1::SessionResponse& message);
 
   // Ends the stream now, and with it its waits.
   void Close(std::optional<Refusal> refusal);
