@@ -236,7 +236,7 @@ void RandomRun::CheckAnswer(Pending& pending) {
   if (call.reason() == R::ATTEMPT_ENDED) ++Count("ended attempts");
   if (pending.acquire != nullptr) {
     const AcquireCall& acquire = *pending.acquire;
-    if (acquire.granted()) CheckGrant(pending);
+    if (acquire.granted() || acquire.undone()) CheckGrant(pending);
     if (acquire.completed()) {
       CheckResultOf(pending.key, acquire.response().completed().result().provider_reference());
     }
@@ -278,10 +278,8 @@ void RandomRun::CheckGrant(const Pending& pending) {
       }
     }
   }
-  if (call.gone()) {
-    ++Count("unsent grants");
-    return;
-  }
+  if (call.undone()) ++Count("unsent grants");
+  if (call.gone()) return;
   if (key.tokens.empty() || key.tokens.back() < grant.fencing_token()) {
     key.tokens.push_back(grant.fencing_token());
   }
