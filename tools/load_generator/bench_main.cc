@@ -20,6 +20,8 @@ int main(int argc, char** argv) {
   app.add_option("--concurrency", options.concurrency, "flows in flight");
   const auto* records =
       app.add_option("--concurrencies", options.concurrencies, "flows in flight (flows, peers)");
+  app.add_option("--transports", options.transports, "Latchkey's, of unary and session (flows, peers)")
+      ->check(CLI::IsMember({"unary", "session"}));
   app.add_option("--records", options.completed_records, "completed records (restart, scale)");
   const auto* leases =
       app.add_option("--leases", options.live_leases, "live leases (the same, contention)");

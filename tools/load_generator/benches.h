@@ -24,6 +24,8 @@ struct BenchOptions {
   int concurrency = 256;
   // Of flows.
   std::vector<int> concurrencies = {1, 16, 64, 256, 1024, 4096};
+  // Ours, of the systems measured.
+  std::vector<std::string> transports = {"unary", "session"};
   std::uint64_t completed_records = 1'000'000;
   int live_leases = 10'000;
   // How long records expire as fast as they come; zero leaves it out.

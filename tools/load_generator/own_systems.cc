@@ -1,5 +1,6 @@
 #include "tools/load_generator/own_systems.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tools/load_generator/run_program.h"
@@ -75,6 +76,7 @@ System LatchkeySystem(const BenchOptions& options, Transport transport, Flow flo
 std::vector<System> LatchkeySystems(const BenchOptions& options) {
   std::vector<System> systems;
   for (const Transport transport : kTransports) {
+    if (std::ranges::count(options.transports, NameOf(transport)) == 0) continue;
     systems.push_back(LatchkeySystem(options, transport, Flow::kAcquireAndRecord));
   }
   return systems;
