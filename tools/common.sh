@@ -21,6 +21,12 @@ step() {
   return "$status"
 }
 
+# Builds the judge of linearizability into build/tools.
+build_linearizability() {
+  local out=$PWD/build/tools/linearizability
+  (cd tools/linearizability && /usr/bin/go build -buildvcs=false -o "$out" .)
+}
+
 # The checked-in files that match the patterns, one a line.
 our_files() {
   git ls-files -- "$@" | grep . || fail "git knows no file like $*; is this a clone that you own?"

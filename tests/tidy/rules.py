@@ -86,17 +86,17 @@ def includes(path, lines):
 
 _MAX_FILE_LINES = 500
 _MAX_FUNCTION_LINES = 70
-_MAX_COLUMNS = {".h": 100, ".cc": 100, ".py": 110, ".proto": 120}
+_MAX_COLUMNS = {".h": 100, ".cc": 100, ".go": 100, ".py": 110, ".proto": 120}
 
 
 def file_length(path, lines):
-    if path.endswith((".h", ".cc", ".py")) and len(lines) > _MAX_FILE_LINES:
+    if path.endswith((".h", ".cc", ".go", ".py")) and len(lines) > _MAX_FILE_LINES:
         yield len(lines), f"size: more than {_MAX_FILE_LINES} lines; split the file"
 
 
 def function_length(path, lines):
     """In formatted code a function ends with a lone brace that has the indentation of its first line."""
-    if not path.endswith((".h", ".cc")):
+    if not path.endswith((".h", ".cc", ".go")):
         return
     for indentation in ("", "  "):
         begins = 0

@@ -1,4 +1,4 @@
-"""Runs latchkeyd under real clients, kills it again and again, and has a checker judge what they saw.
+"""Runs latchkeyd under real clients, kills it again and again, and has it judged by what they saw.
 
 Started by tools/crash, which builds the programs. All times in the histories are CLOCK_MONOTONIC.
 """
@@ -203,12 +203,16 @@ class Run:
             self.log.close()
 
     def judge(self):
-        """The checker is another program, which is given the directory and nothing else."""
-        done = subprocess.run([sys.executable, "-B", HERE / "checker.py", self.directory], check=False,
-                              timeout=600)
-        if done.returncode not in (0, 1):
-            raise Failure("the checker could not judge the run")
-        return done.returncode
+        """The judges are other programs, which are given the directory and nothing else."""
+        judges = {"linearizability": [self.options.linearizability],
+                  "the checker": [sys.executable, "-B", HERE / "checker.py"]}
+        worst = 0
+        for name, command in judges.items():
+            done = subprocess.run([*command, self.directory], check=False, timeout=600)
+            if done.returncode not in (0, 1):
+                raise Failure(f"{name} could not judge the run")
+            worst = max(worst, done.returncode)
+        return worst
 
 
 def known_keys(directory):
@@ -238,6 +242,7 @@ def parse_arguments():
     parser.add_argument("--skip-sync", action="store_true",
                         help="the control: a server that breaks its promise, which must be found out")
     parser.add_argument("--programs", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--linearizability", required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.kills < 1 or options.callers < 1:
         parser.error("--kills and --callers need a number above 0")
