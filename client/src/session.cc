@@ -124,6 +124,7 @@ void Session::OnWritten() {
   {
     MutexLock lock(mutex_);
     writing_ = false;
+    SendHeldBack();
   }
   Flush();
 }
@@ -216,6 +217,7 @@ void Session::End(std::uint64_t call_id, const CallStatus& status) {
     call = Remove(call_id);
     if (call == nullptr) return;
     SendCancel(call_id);
+    SendHeldBack();
   }
   Flush();
   call->Fail(status);
@@ -226,15 +228,16 @@ void Session::Arm() {
   const std::int64_t first = deadlines_.begin()->first;
   if (armed_for_.has_value() && *armed_for_ <= first) return;
   armed_for_ = first;
-  runtime_->RunAt(BootClock::time_point(first * kTick), [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->OnTimer();
+  runtime_->RunAt(BootClock::time_point(first * kTick), [weak = weak_from_this(), first] {
+    if (const auto self = weak.lock()) self->OnTimer(first);
   });
 }
 
-void Session::OnTimer() {
+void Session::OnTimer(std::int64_t armed_for) {
   std::vector<std::uint64_t> overdue;
   {
     MutexLock lock(mutex_);
+    if (armed_for_ != armed_for) return;  // an earlier deadline came, and has a timer of its own
     armed_for_.reset();
     const BootClock::time_point now = runtime_->Now();
     for (const auto& [tick, call_ids] : deadlines_) {

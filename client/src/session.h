@@ -71,7 +71,7 @@ class Session final : public SessionEvents, public std::enable_shared_from_this<
             const OpenSessionStream& open);
   // Ends a call early, and tells the service.
   void End(std::uint64_t call_id, const CallStatus& status);
-  void OnTimer();
+  void OnTimer(std::int64_t armed_for);
   void Arm() REQUIRES(mutex_);
   std::unique_ptr<SessionCall> Remove(std::uint64_t call_id) REQUIRES(mutex_);
   void Send(const Message& message) REQUIRES(mutex_);

@@ -17,6 +17,7 @@
 #include "server/calls/call_environment.h"
 #include "server/machine/proto_time.h"
 #include "server/partition/call.h"
+#include "server/partition/refusals.h"
 #include <google/protobuf/message.h>
 
 namespace latchkey {
@@ -49,6 +50,7 @@ class BudgetedCall : public Call {
     const std::size_t bytes = shared->ByteSizeLong();
     environment_.reply_budget.Acquire(bytes, [this, bytes, shared = std::move(shared)] {
       budgeted_bytes_ = bytes;
+      if (gone()) return Finish(Cancelled());
       response_->CopyFrom(*shared);
       if constexpr (std::is_same_v<Response, v1::AcquireLockResponse>) {
         SetProto(environment_.clock.Monotonic() - arrived, response_->mutable_server_elapsed());

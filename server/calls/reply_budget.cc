@@ -1,7 +1,6 @@
 #include "server/calls/reply_budget.h"
 
 #include <utility>
-#include <vector>
 
 namespace latchkey {
 
@@ -28,17 +27,25 @@ void ReplyBudget::Acquire(std::size_t bytes, std::function<void()> send) {
 }
 
 void ReplyBudget::Release(std::size_t bytes) {
-  std::vector<std::function<void()>> next;
   {
     MutexLock lock(mutex_);
     in_flight_ -= bytes;
-    while (!queue_.empty() && Fits(queue_.front().bytes)) {
-      in_flight_ += queue_.front().bytes;
-      next.push_back(std::move(queue_.front().send));
-      queue_.pop_front();
-    }
+    if (sending_) return;
+    sending_ = true;
   }
-  for (auto& send : next) send();
+  while (auto send = TakeNext()) send();
+}
+
+std::function<void()> ReplyBudget::TakeNext() {
+  MutexLock lock(mutex_);
+  if (queue_.empty() || !Fits(queue_.front().bytes)) {
+    sending_ = false;
+    return nullptr;
+  }
+  in_flight_ += queue_.front().bytes;
+  std::function<void()> send = std::move(queue_.front().send);
+  queue_.pop_front();
+  return send;
 }
 
 }  // namespace latchkey

@@ -21,8 +21,8 @@ class ReplyBudget {
 
   // Takes the bytes, if they fit and nobody queues for them.
   [[nodiscard]] bool TryAcquire(std::size_t bytes);
-  // Takes the bytes and runs `send` as soon as they fit, at once or later on the thread that frees
-  // them. A reply that is larger than the whole budget is sent when nothing else is.
+  // Takes the bytes and runs `send` as soon as they fit, at once or later on a thread that frees
+  // some. A reply that is larger than the whole budget is sent when nothing else is.
   void Acquire(std::size_t bytes, std::function<void()> send);
   // The reply is written.
   void Release(std::size_t bytes);
@@ -33,6 +33,8 @@ class ReplyBudget {
     std::function<void()> send;
   };
   bool Take(std::size_t bytes) REQUIRES(mutex_);
+  // What is to be sent next; null if nothing is, or it does not fit yet.
+  std::function<void()> TakeNext();
   bool Fits(std::size_t bytes) const REQUIRES(mutex_) {
     return in_flight_ == 0 || in_flight_ + bytes <= bytes_max_;
   }
@@ -41,6 +43,9 @@ class ReplyBudget {
   Mutex mutex_;
   std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
   std::deque<Queued> queue_ GUARDED_BY(mutex_);
+  // A thread is sending what fits. A reply that is dropped is released at once, from within: the
+  // thread then goes on by itself, and not one call deeper for each.
+  bool sending_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace latchkey

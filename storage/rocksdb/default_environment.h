@@ -9,8 +9,9 @@ class Env;
 
 namespace latchkey::storage {
 
-// RocksDB's own, which is the machine's. The server that the crash tests run links a definition of
-// its own, with a file system that fails as the test has chosen.
+// The machine's, with logs whose blocks are written beforehand (prewritten_logs.h). The server that
+// the crash tests run links a definition of its own, with a file system that fails as the test has
+// chosen.
 std::shared_ptr<rocksdb::Env> DefaultEnvironment();
 
 }  // namespace latchkey::storage

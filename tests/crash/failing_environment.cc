@@ -10,6 +10,7 @@
 
 #include "base/failpoint.h"
 #include "storage/rocksdb/default_environment.h"
+#include "storage/rocksdb/prewritten_logs.h"
 #include "tests/storage/lost_write_file_system.h"
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
@@ -58,7 +59,7 @@ class FailingFileSystem final : public rocksdb::FileSystemWrapper {
 }  // namespace
 
 std::shared_ptr<rocksdb::Env> DefaultEnvironment() {
-  std::shared_ptr<rocksdb::FileSystem> files = rocksdb::FileSystem::Default();
+  std::shared_ptr<rocksdb::FileSystem> files = MakePrewrittenLogs(rocksdb::FileSystem::Default());
   if (IsSet("LATCHKEY_LOSE_UNSYNCED")) files = std::make_shared<LostWriteFileSystem>();
   return rocksdb::NewCompositeEnv(std::make_shared<FailingFileSystem>(std::move(files)));
 }

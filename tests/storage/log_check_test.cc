@@ -10,6 +10,8 @@
 #include "tests/support/temporary_directory.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 
 namespace latchkey::storage {
 namespace {
@@ -23,7 +25,10 @@ class LogCheckTest : public ::testing::Test {
  protected:
   // Commits keys 000, 001, ..., notes where the log ended after each, and leaves as a crash would.
   void SetUp() override {
-    auto store = RocksDbRecordStore::Open(directory_.store(), {});
+    // On a file system that writes nothing ahead, so that a log ends where its last record does.
+    RocksDbStoreOptions options;
+    options.environment = rocksdb::NewCompositeEnv(rocksdb::FileSystem::Default());
+    auto store = RocksDbRecordStore::Open(directory_.store(), options);
     ASSERT_TRUE(store.ok()) << store.status();
     log_ = FindLog();
     Record record = MakeRecord(State::COMPLETED, 1);
@@ -105,6 +110,27 @@ TEST_F(LogCheckTest, LastRecordMayBeTornAnywhere) {
     const auto commits = OpenWith(torn);
     ASSERT_TRUE(commits.ok()) << "page " << page << ": " << commits.status();
     EXPECT_EQ(*commits, kCommits - 1);
+  }
+}
+
+// What a log is written ahead with is its end, whole or torn, wherever in a block it begins.
+TEST_F(LogCheckTest, ZerosAtTheEndAreNoRecords) {
+  for (const std::size_t zeros : {1, 6, 7, 4096, 32768, 1 << 20}) {
+    const auto whole = OpenWith(bytes_ + std::string(zeros, '\0'));
+    ASSERT_TRUE(whole.ok()) << zeros << ": " << whole.status();
+    EXPECT_EQ(*whole, kCommits);
+    for (const std::size_t cut : {1, 7, 4096, 40'000}) {
+      const std::string torn =
+          bytes_.substr(0, bytes_.size() - cut) + std::string(zeros + cut, '\0');
+      const auto commits = OpenWith(torn);
+      ASSERT_TRUE(commits.ok()) << zeros << ", " << cut << ": " << commits.status();
+      EXPECT_EQ(*commits, kCommits - 1);
+    }
+    for (const std::size_t end : {ends_[0], ends_[30], ends_[99]}) {
+      const auto commits = OpenWith(bytes_.substr(0, end) + std::string(zeros, '\0'));
+      ASSERT_TRUE(commits.ok()) << zeros << " behind " << end << ": " << commits.status();
+      EXPECT_EQ(ends_[static_cast<std::size_t>(*commits) - 1], end);
+    }
   }
 }
 

@@ -19,6 +19,7 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
 constexpr std::size_t kPageBytes = 4096;
+constexpr std::size_t kWrittenAheadBytesMax = std::size_t{1} << 17;
 
 // One spelling for each file.
 std::string Normal(const std::string& name) {
@@ -422,6 +423,10 @@ void LostWriteFileSystem::Tear(File& file, std::mt19937_64& random) {
     const std::size_t to = std::min<std::size_t>(page + kPageBytes - file.synced_bytes, kept);
     std::fill(survivors.begin() + static_cast<std::ptrdiff_t>(from),
               survivors.begin() + static_cast<std::ptrdiff_t>(std::max(from, to)), '\0');
+  }
+  // Logs are written ahead of what is appended, and may end with that.
+  if (file.name.ends_with(".log") && random() % 2 == 0) {
+    survivors.append(random() % kWrittenAheadBytesMax, '\0');
   }
   std::filesystem::resize_file(file.name, file.synced_bytes);
   WriteAll(file.name, survivors, std::ios::app);

@@ -19,8 +19,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", seconds, "measured in each repetition, after a warm-up");
   app.add_option("--concurrency", options.concurrency, "flows in flight");
   const auto* records =
-      app.add_option("--concurrencies", options.concurrencies, "flows in flight (flows, peers)");
-  app.add_option("--transports", options.transports, "Latchkey's, of unary and session (flows, peers)")
+      app.add_option("--concurrencies", options.concurrencies, "flows in flight (flows)");
+  app.add_option("--transports", options.transports, "of unary and session (flows, peers)")
       ->check(CLI::IsMember({"unary", "session"}));
   app.add_option("--records", options.completed_records, "completed records (restart, scale)");
   const auto* leases =

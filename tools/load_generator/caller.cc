@@ -18,6 +18,8 @@ using SteadyClock = std::chrono::steady_clock;
 using client::internal::CallStatus;
 
 constexpr int kConnections = 8;
+// So many that a hundred thousand waits fit: a session has at most 65,536 calls under way.
+constexpr int kSessions = 4;
 constexpr int kAcquireAtOnce = 500;
 // Beyond what a call is to wait.
 constexpr std::chrono::seconds kPatience(60);
@@ -65,7 +67,7 @@ class Pending {
 class TransportCaller final : public Caller {
  public:
   TransportCaller(TransportKind kind, const std::string& address) {
-    const int connections = kind == TransportKind::kUnary ? kConnections : 1;
+    const int connections = kind == TransportKind::kUnary ? kConnections : kSessions;
     for (int i = 0; i < connections; ++i) {
       transports_.push_back(client::internal::MakeGrpcTransport(address, kind, runtime_));
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,10 +48,10 @@ double EchoRate(const std::vector<Row>& rows) {
   return echo == rows.end() ? kEchoRate : Rate(*echo);
 }
 
-// How much of what it should a peer does; 1 for what is no peer.
-double ShareOfWellDriven(const Row& row, double echo_rate) {
+// How much of what it should a peer does; empty for what is not known.
+std::optional<double> ShareOfWellDriven(const Row& row, double echo_rate) {
   const auto known = std::ranges::find(kWellDriven, row.system, &WellDriven::system);
-  if (known == kWellDriven.end()) return 1;
+  if (known == kWellDriven.end()) return std::nullopt;
   const double scale = echo_rate / kEchoRate;
   // The echo says how fast the machine computes. One flow at a time mostly waits for the disk,
   // which need not be faster on a faster machine.
@@ -78,13 +79,13 @@ absl::Status CheckDriving(std::vector<Row>& rows) {
   const double echo_rate = EchoRate(rows);
   std::string short_of;
   for (Row& row : rows) {
-    if (IsOurs(row) || row.system == "echo") continue;
-    const double share = ShareOfWellDriven(row, echo_rate);
-    row.more.emplace_back("share_of_well_driven", share);
+    const auto share = ShareOfWellDriven(row, echo_rate);
+    if (!share.has_value()) continue;
+    row.more.emplace_back("share_of_well_driven", *share);
     std::printf("%d in flight: %s makes %.0f%% of the flows that it should here%s\n",
-                row.concurrency, row.system.c_str(), 100 * share,
-                share < kShareMin ? ": BADLY DRIVEN" : "");
-    if (share < kShareMin)
+                row.concurrency, row.system.c_str(), 100 * *share,
+                *share < kShareMin ? ": BADLY DRIVEN" : "");
+    if (*share < kShareMin)
       short_of += " " + row.system + " at " + std::to_string(row.concurrency) + ";";
   }
   if (short_of.empty()) return absl::OkStatus();
@@ -115,7 +116,8 @@ absl::Status BenchPeers(const BenchOptions& options) {
   systems.push_back(EchoSystem(options));
   systems.push_back(EtcdLockSystem());
   systems.push_back(EtcdTransactionSystem());
-  systems.push_back(PostgresqlSystem());
+  systems.push_back(PostgresqlSystem(PostgresqlSocket::kUnix));
+  systems.push_back(PostgresqlSystem(PostgresqlSocket::kTcp));
   systems.push_back(RedisSystem(RedisSync::kAlways));
   systems.push_back(RedisSystem(RedisSync::kEverySecond));
   const std::vector<int> concurrencies = {kMany, 1};

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tools/load_generator/free_port.h"
 #include "tools/load_generator/own_systems.h"
 #include "tools/load_generator/postgresql_flows.h"
 #include "tools/load_generator/run_program.h"
@@ -79,21 +80,28 @@ class RunningPostgresql final : public Running {
   const std::string server_;
 };
 
-absl::StatusOr<std::unique_ptr<Running>> StartPostgresql(const std::filesystem::path& scratch) {
+absl::StatusOr<std::unique_ptr<Running>> StartPostgresql(const std::filesystem::path& scratch,
+                                                         PostgresqlSocket kind) {
   const std::filesystem::path directory = std::filesystem::absolute(scratch);
   const std::string log = (directory / "log").string();
   if (auto made = MakeCluster(directory, log); !made.ok()) return made;
   // A socket without a file, whose name could be too long for one.
   const std::string socket =
       "@latchkey-" + directory.filename().string() + "-" + std::to_string(getpid());
+  const bool tcp = kind == PostgresqlSocket::kTcp;
+  const auto free_port = FreePort::Take();
+  if (!free_port.ok()) return free_port.status();
+  const std::string port = std::to_string(free_port->number());
   const auto command = AsItsUser(
       directory, {(Programs() / "postgres").string(), "-D", (directory / "data").string(), "-c",
-                  "listen_addresses=", "-c", "unix_socket_directories=" + socket, "-c",
+                  tcp ? "listen_addresses=127.0.0.1" : "listen_addresses=", "-c", "port=" + port,
+                  "-c", "unix_socket_directories=" + (tcp ? "" : socket), "-c",
                   "synchronous_commit=on", "-c", "fsync=on", "-c", "log_min_messages=warning"});
   if (!command.ok()) return command.status();
   auto process = ChildProcess::Start({*command, log});
   if (!process.ok()) return process.status();
-  const std::string server = "host=" + socket + " user=postgres dbname=postgres";
+  const std::string server =
+      "host=" + (tcp ? "127.0.0.1" : socket) + " port=" + port + " user=postgres dbname=postgres";
   auto running = std::make_unique<RunningPostgresql>(*std::move(process), server);
   const auto until = std::chrono::steady_clock::now() + kPatience;
   auto prepared = PreparePostgresql(server);
@@ -107,13 +115,15 @@ absl::StatusOr<std::unique_ptr<Running>> StartPostgresql(const std::filesystem::
 
 }  // namespace
 
-System PostgresqlSystem() {
-  return {.name = "postgresql",
+System PostgresqlSystem(PostgresqlSocket kind) {
+  return {.name = kind == PostgresqlSocket::kTcp ? "postgresql-tcp" : "postgresql",
           .transport = "native",
           .version = VersionOf((Programs() / "postgres").string()),
           .durability = "fdatasync before every reply (synchronous_commit=on)",
           .connections_max = kConnectionsMax,
-          .start = StartPostgresql};
+          .start = [kind](const std::filesystem::path& scratch) {
+            return StartPostgresql(scratch, kind);
+          }};
 }
 
 }  // namespace latchkey::bench

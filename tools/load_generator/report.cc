@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 namespace latchkey::bench {
@@ -48,6 +51,26 @@ nlohmann::ordered_json ToJson(const Row& row) {
   return object;
 }
 
+// 2026-01-31, in UTC.
+std::string Today() {
+  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  const std::chrono::year_month_day date(today);
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02u", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+  return text.data();
+}
+
+// How many processors of what kind.
+std::string Machine() {
+  const std::string cores = std::to_string(std::thread::hardware_concurrency());
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name")) return cores + " x " + line.substr(line.find(':') + 2);
+  }
+  return cores + " processors";
+}
+
 }  // namespace
 
 void PrintTable(const std::vector<Row>& rows) {
@@ -69,7 +92,13 @@ void PrintTable(const std::vector<Row>& rows) {
 
 absl::Status WriteJson(const std::vector<Row>& rows, const std::string& path) {
   nlohmann::ordered_json array = nlohmann::ordered_json::array();
-  for (const Row& row : rows) array.push_back(ToJson(row));
+  const std::string date = Today();
+  const std::string machine = Machine();
+  for (const Row& row : rows) {
+    auto& object = array.emplace_back(ToJson(row));
+    object["date"] = date;
+    object["machine"] = machine;
+  }
   std::error_code ignored;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   std::ofstream file(path);
