@@ -23,6 +23,9 @@ using State = v1::CheckResultResponse;
 // A gap this long between two batches means that nobody could renew meanwhile.
 constexpr Duration kStallMin = std::chrono::milliseconds(500);
 
+// A batch lets so many leases run out that nobody asks about: some 20 ms of work.
+constexpr int kLapsesAtOnce = 1'000;
+
 // Writes what is left of the lease and how long the call took, from one clock reading.
 void StampReply(const Call& call, std::optional<MonotonicTime> lease_deadline, MonotonicTime now) {
   const auto stamp = [&](google::protobuf::Duration* lease_remaining) {
@@ -312,7 +315,7 @@ void Partition::SetLeaseTimer(Entry& entry) {
 // Some at a time, so that calls on other keys do not wait for a hundred thousand; the rest are due
 // at once in the next batch, and one that is asked for meanwhile lapses then.
 void Partition::FireLeaseTimers(MonotonicTime until) {
-  for (std::size_t fired = 0; fired < environment_.limits->batch_calls; ++fired) {
+  for (int fired = 0; fired < kLapsesAtOnce; ++fired) {
     const auto due = lease_timers_.PopDue(until);
     if (!due.has_value()) return;
     Entry& entry = **due;
