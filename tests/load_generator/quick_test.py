@@ -77,7 +77,8 @@ class BenchTest(unittest.TestCase):
     def test_peers(self):
         rows, _ = self.run_bench("peers")
         ours = {"latchkey", "echo"}
-        peers = {"etcd-lock", "etcd-txn", "postgresql", "redis-always", "redis-everysec"}
+        peers = {"etcd-lock", "etcd-txn", "postgresql", "postgresql-tcp", "redis-always",
+                 "redis-everysec"}
         self.assertEqual({row["system"] for row in rows}, ours | peers)
         for row in rows:
             self.check_rate(row, "flows_per_second")
@@ -85,6 +86,7 @@ class BenchTest(unittest.TestCase):
             if row["system"] in peers:
                 self.assertEqual(row["transport"], "native")
                 self.assertGreater(row["latchkey_unary_ratio"], 0)
+                self.assertGreater(row["latchkey_session_ratio"], 0)
         self.check_chart("peers", "postgresql", "redis-everysec")
 
     def test_scale(self):
