@@ -115,7 +115,9 @@ class TestCall final : private Messages<Request>, public RememberingCall {
   // AcquireLock only.
   bool granted() const { return ok() && response().has_grant(); }
   // Granted to a caller that was gone before the reply: refused, and the grant is taken back.
-  bool undone() const { return refused() && gone() && response().has_grant(); }
+  bool undone() const {
+    return refused() && reason() == v1::Refusal::REASON_UNSPECIFIED && response().has_grant();
+  }
   const v1::Grant& grant() const { return response().grant(); }
   std::uint64_t token() const { return granted() ? grant().fencing_token() : 0; }
   bool contended() const { return ok() && response().has_contention(); }
