@@ -94,8 +94,10 @@ TEST(LapseTest, ThousandsAtOnceAreFewCommits) {
     ASSERT_TRUE(harness.partition().NextTimer().has_value());
     EXPECT_LE(*harness.partition().NextTimer(), harness.clock.Monotonic());
     const int commits = harness.commits;
+    const int before = harness.steps.lapses;
     harness.Run();
     EXPECT_EQ(harness.commits, commits + 1);
+    EXPECT_EQ(harness.last_commit_writes, lapsed - before);
     EXPECT_EQ(harness.steps.lapses, lapsed);
     EXPECT_EQ(harness.counts().in_doubt, lapsed);
   }
