@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutant.h"
 #include "utf8.h"
 
 namespace latchkey::inline client::internal {
@@ -176,9 +177,10 @@ Validity ToValidity(const Exchange& exchange, const google::protobuf::Duration& 
   const nanoseconds elapsed =
       std::min<nanoseconds>(FromProto(server_elapsed), exchange.answered_at - exchange.sent_at);
   const nanoseconds lasts = elapsed + std::min<nanoseconds>(FromProto(lease_remaining), kLeaseMax);
+  const auto since = Mutated(Mutant::kLeaseSinceReply) ? exchange.answered_at : exchange.sent_at;
   // Rounded against us.
   return {.sent_at = exchange.sent_at,
-          .safe_until = exchange.sent_at + lasts - lasts / kDriftParts - nanoseconds(1)};
+          .safe_until = since + lasts - lasts / kDriftParts - nanoseconds(1)};
 }
 
 v1::AcquireLockRequest ToRequest(const AcquireCall& call) {

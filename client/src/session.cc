@@ -63,9 +63,12 @@ void Session::Take(Message message, std::unique_ptr<SessionCall>& call, nanoseco
   call->tick = TickOf(runtime_->Now() + timeout);
   auto& same_tick = deadlines_[call->tick];
   call->place = same_tick.insert(same_tick.end(), message.call_id);
+  call->held_back = message.holds_back && MustHoldBack();
+  const bool held_back = call->held_back;
   calls_.emplace(message.call_id, std::move(call));
   Arm();
-  if (message.holds_back && MustHoldBack()) {
+  if (held_back) {
+    ++held_back_calls_;
     held_back_.push_back(std::move(message));
   } else {
     Send(message);
@@ -74,8 +77,7 @@ void Session::Take(Message message, std::unique_ptr<SessionCall>& call, nanoseco
 }
 
 bool Session::MustHoldBack() const {
-  // Of those held back some may have ended since.
-  return calls_.size() > kUnansweredMax + held_back_.size() || output_.bytes() > kUnsentBytesMax;
+  return calls_.size() - held_back_calls_ >= kUnansweredMax || output_.bytes() > kUnsentBytesMax;
 }
 
 void Session::Send(const Message& message) {
@@ -96,7 +98,11 @@ void Session::SendHeldBack() {
   while (!held_back_.empty() && !MustHoldBack()) {
     const Message message = std::move(held_back_.front());
     held_back_.pop_front();
-    if (calls_.contains(message.call_id)) Send(message);
+    const auto found = calls_.find(message.call_id);
+    if (found == calls_.end()) continue;
+    found->second->held_back = false;
+    --held_back_calls_;
+    Send(message);
   }
 }
 
@@ -105,7 +111,8 @@ void Session::Flush() {
   std::shared_ptr<SessionStream> stream;
   {
     MutexLock lock(mutex_);
-    if (writing_ || dispatching_ || stream_ == nullptr || output_.empty()) return;
+    if (dispatching_ == std::this_thread::get_id()) return;
+    if (writing_ || stream_ == nullptr || output_.empty()) return;
     auto frame = output_.Take();
     bytes = std::move(frame.bytes);
     if (!frame.extra.empty()) {
@@ -135,7 +142,7 @@ void Session::OnFrame(v1::SessionResponse& frame) {
   LostListener lost_listener;
   {
     MutexLock lock(mutex_);
-    dispatching_ = true;
+    dispatching_ = std::this_thread::get_id();
     lost_listener = lost_listener_;
     TakeReplies(frame, endings);
     for (const auto& heartbeat : frame.heartbeats()) TakeHeartbeat(heartbeat, renewed, endings);
@@ -153,7 +160,7 @@ void Session::OnFrame(v1::SessionResponse& frame) {
   }
   {
     MutexLock lock(mutex_);
-    dispatching_ = false;
+    dispatching_ = {};
     SendHeldBack();
   }
   Flush();
@@ -204,6 +211,7 @@ std::unique_ptr<SessionCall> Session::Remove(std::uint64_t call_id) {
   if (found == calls_.end()) return nullptr;
   std::unique_ptr<SessionCall> call = std::move(found->second);
   calls_.erase(found);
+  if (call->held_back) --held_back_calls_;
   const auto same_tick = deadlines_.find(call->tick);
   same_tick->second.erase(call->place);
   if (same_tick->second.empty()) deadlines_.erase(same_tick);
@@ -262,6 +270,7 @@ void Session::OnEnded(const CallStatus& status) {
     deadlines_.clear();
     output_.TakeAll();
     held_back_.clear();
+    held_back_calls_ = 0;
     heartbeats_.clear();
     writing_ = false;
     if (status.code == StatusCode::UNIMPLEMENTED) unsupported_ = true;
@@ -289,6 +298,7 @@ bool Session::Shutdown(nanoseconds bound) {
     calls.swap(calls_);
     deadlines_.clear();
     held_back_.clear();
+    held_back_calls_ = 0;
     stream = stream_;
   }
   for (auto& [call_id, call] : calls) call->Fail({StatusCode::CANCELLED, "the client is closed"});

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -100,10 +101,13 @@ class Session final : public SessionEvents, public std::enable_shared_from_this<
   std::optional<std::int64_t> armed_for_ GUARDED_BY(mutex_);
   // To be sent; each frame with the calls that its heartbeat renews for.
   FrameQueue<std::vector<std::uint64_t>> output_ GUARDED_BY(mutex_) = {kFrameBytes, kFrameCalls};
+  // Of calls_, and of some that have ended since.
   std::deque<Message> held_back_ GUARDED_BY(mutex_);
+  std::size_t held_back_calls_ GUARDED_BY(mutex_) = 0;
   bool writing_ GUARDED_BY(mutex_) = false;
-  // A frame's answers are being handed out, which brings new calls: they go together.
-  bool dispatching_ GUARDED_BY(mutex_) = false;
+  // A frame's answers are being handed out by this thread, which brings new calls: they go
+  // together.
+  std::thread::id dispatching_ GUARDED_BY(mutex_);
   std::uint64_t last_heartbeat_id_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> heartbeats_ GUARDED_BY(mutex_);
 };

@@ -22,6 +22,8 @@ class SessionCall {
   // Its place among the deadlines.
   std::int64_t tick = 0;
   std::list<std::uint64_t>::iterator place;
+  // Not sent yet.
+  bool held_back = false;
   // Ends it early. To be destroyed without any lock: that may have to wait for the callback.
   std::optional<std::stop_callback<std::function<void()>>> stop;
 };

@@ -1,8 +1,9 @@
 // A call whose reply is sent when there is room for it, whatever it is sent by.
 //
-// Large replies in flight are counted, and those over the budget wait without a copy of what they
-// will say: waiters share one, and a read is read again when its turn has come. Not counted are the
-// replies of the batch that a partition is deciding, and replies of up to kSmallReplyBytes. What an
+// Replies in flight are counted, and those over the budget wait without a copy of what they will
+// say: waiters share one, and a read is read again when its turn has come. Not counted are the
+// replies of the batch that a partition is deciding, replies of up to kSmallReplyBytes, and what
+// AcquireLock answers with but results: a grant is not to queue while its lease runs. What an
 // operator's ResolveOutcome shows waits as it is, because the call cannot be decided again.
 #pragma once
 
@@ -25,20 +26,21 @@ namespace latchkey {
 template <class Request, class Response>
 class BudgetedCall : public Call {
  public:
-  // `environment`, the request and the response outlive the call.
-  BudgetedCall(const CallEnvironment& environment, const Request& request, Response* response,
-               MonotonicTime arrived_at)
+  // All that is referred to outlives the call.
+  BudgetedCall(const CallEnvironment& environment, ReplyBudget& budget, const Request& request,
+               Response* response, MonotonicTime arrived_at)
       : Call(Exchange<Request, Response>{&request, response}, StoreKeyOf(request), arrived_at,
              request.ByteSizeLong()),
         environment_(environment),
+        budget_(budget),
         response_(response) {}
 
   void Finish(std::optional<Refusal> refusal) final {
-    if (!refusal.has_value()) {
-      // A call that has its bytes is one that waited for them.
+    // A call that has its bytes is one that waited for them.
+    if (!refusal.has_value() && budgeted_bytes_ == 0 && MayQueue()) {
       const std::size_t bytes = response_->ByteSizeLong();
-      if (bytes > kSmallReplyBytes && budgeted_bytes_ == 0) {
-        if (!environment_.reply_budget.TryAcquire(bytes)) return FinishWhenItFits(bytes);
+      if (bytes > kSmallReplyBytes) {
+        if (!budget_.TryAcquire(bytes)) return FinishWhenItFits(bytes);
         budgeted_bytes_ = bytes;
       }
     }
@@ -48,7 +50,7 @@ class BudgetedCall : public Call {
   void FinishShared(std::shared_ptr<const google::protobuf::Message> shared) final {
     GiveBackBudget();
     const std::size_t bytes = shared->ByteSizeLong();
-    environment_.reply_budget.Acquire(bytes, [this, bytes, shared = std::move(shared)] {
+    budget_.Acquire(bytes, [this, bytes, shared = std::move(shared)] {
       budgeted_bytes_ = bytes;
       if (gone()) return Finish(Cancelled());
       response_->CopyFrom(*shared);
@@ -66,21 +68,35 @@ class BudgetedCall : public Call {
   // What the reply holds of the budget. Whoever takes it gives it back when the reply is written.
   std::size_t TakeBudgetedBytes() { return std::exchange(budgeted_bytes_, 0); }
   void GiveBackBudget() {
-    if (budgeted_bytes_ > 0) environment_.reply_budget.Release(TakeBudgetedBytes());
+    if (budgeted_bytes_ > 0) budget_.Release(TakeBudgetedBytes());
   }
 
   const CallEnvironment& environment() const { return environment_; }
-  Response* response() const { return response_; }
+
+  // What is to be taken back if the response is not sent.
+  std::optional<UnsentGrant> Granted() const {
+    if constexpr (std::is_same_v<Response, v1::AcquireLockResponse>) {
+      if (response_->has_grant()) return {{store_key, response_->grant().fencing_token()}};
+    }
+    return std::nullopt;
+  }
 
  private:
   static constexpr bool kReads = std::is_same_v<Request, v1::AcquireLockRequest> ||
                                  std::is_same_v<Request, v1::CheckResultRequest> ||
                                  std::is_same_v<Request, v1::GetRecordRequest>;
 
-  // A large reply to AcquireLock is `completed`, so it has changed nothing either.
+  bool MayQueue() const {
+    if constexpr (std::is_same_v<Response, v1::AcquireLockResponse>) {
+      return response_->has_completed();
+    }
+    return true;
+  }
+
+  // A reply to AcquireLock that may queue has changed nothing either.
   void FinishWhenItFits(std::size_t bytes) {
     if constexpr (kReads) response_->Clear();
-    environment_.reply_budget.Acquire(bytes, [this, bytes] {
+    budget_.Acquire(bytes, [this, bytes] {
       budgeted_bytes_ = bytes;
       if constexpr (kReads) {
         environment_.partitions.Submit(*this);
@@ -91,6 +107,7 @@ class BudgetedCall : public Call {
   }
 
   const CallEnvironment& environment_;
+  ReplyBudget& budget_;
   Response* const response_;
   std::size_t budgeted_bytes_ = 0;
 };

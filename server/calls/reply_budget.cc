@@ -11,11 +11,19 @@ bool ReplyBudget::Take(std::size_t bytes) {
 }
 
 bool ReplyBudget::TryAcquire(std::size_t bytes) {
-  MutexLock lock(mutex_);
-  return Take(bytes);
+  {
+    MutexLock lock(mutex_);
+    if (!Take(bytes)) return false;
+  }
+  if (whole_ == nullptr || whole_->TryAcquire(bytes)) return true;
+  ReleaseHere(bytes);
+  return false;
 }
 
 void ReplyBudget::Acquire(std::size_t bytes, std::function<void()> send) {
+  if (whole_ != nullptr) {
+    send = [this, bytes, send = std::move(send)] { whole_->Acquire(bytes, send); };
+  }
   {
     MutexLock lock(mutex_);
     if (!Take(bytes)) {
@@ -27,6 +35,11 @@ void ReplyBudget::Acquire(std::size_t bytes, std::function<void()> send) {
 }
 
 void ReplyBudget::Release(std::size_t bytes) {
+  if (whole_ != nullptr) whole_->Release(bytes);
+  ReleaseHere(bytes);
+}
+
+void ReplyBudget::ReleaseHere(std::size_t bytes) {
   {
     MutexLock lock(mutex_);
     in_flight_ -= bytes;

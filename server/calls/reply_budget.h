@@ -1,5 +1,5 @@
-// Bounds the bytes of large replies that are being written at one time: one result may have a
-// hundred thousand readers, and must not be copied for all of them at once.
+// Bounds the bytes of replies that are being written at one time: one result may have a hundred
+// thousand readers, and must not be copied for all of them at once.
 #pragma once
 
 #include <cstddef>
@@ -10,14 +10,16 @@
 
 namespace latchkey {
 
-// Replies up to this size are not counted; those in flight are as many as calls are. Above the
-// largest grant, which must not be decided twice because its reply had to queue.
-inline constexpr std::size_t kSmallReplyBytes = 8 * 1024;
+// Replies up to this size are not counted; those in flight are as many as calls are.
+inline constexpr std::size_t kSmallReplyBytes = 512;
 
 // Thread-safe.
 class ReplyBudget {
  public:
-  explicit ReplyBudget(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  // Part of `whole`, if there is one: what is taken here is taken there, too, and somebody who has
+  // much to be sent queues behind himself and not before everybody else. `whole` outlives it.
+  explicit ReplyBudget(std::size_t bytes_max, ReplyBudget* whole = nullptr)
+      : bytes_max_(bytes_max), whole_(whole) {}
 
   // Takes the bytes, if they fit and nobody queues for them.
   [[nodiscard]] bool TryAcquire(std::size_t bytes);
@@ -33,6 +35,7 @@ class ReplyBudget {
     std::function<void()> send;
   };
   bool Take(std::size_t bytes) REQUIRES(mutex_);
+  void ReleaseHere(std::size_t bytes);
   // What is to be sent next; null if nothing is, or it does not fit yet.
   std::function<void()> TakeNext();
   bool Fits(std::size_t bytes) const REQUIRES(mutex_) {
@@ -40,6 +43,7 @@ class ReplyBudget {
   }
 
   const std::size_t bytes_max_;
+  ReplyBudget* const whole_;
   Mutex mutex_;
   std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
   std::deque<Queued> queue_ GUARDED_BY(mutex_);

@@ -39,6 +39,7 @@ Refusal CallRequired() {
 Session::Session(const CallEnvironment& environment, SessionLink& link)
     : environment_(environment),
       link_(link),
+      reply_budget_(environment.limits.session_reply_bytes, &environment.reply_budget),
       output_(environment.limits.frame_bytes, environment.limits.frame_calls) {}
 
 bool Session::OnFrame(const std::shared_ptr<SessionFrame>& frame) {
@@ -60,8 +61,13 @@ bool Session::OnFrame(const std::shared_ptr<SessionFrame>& frame) {
   if (request.has_heartbeat()) StartHeartbeat(frame, arrived);
   if (!Submit()) return false;
   MutexLock lock(mutex_);
-  held_back_ = output_.bytes() > environment_.limits.frame_bytes;
+  held_back_ = !MayRead();
   return !held_back_ && phase_ == Phase::kOpen;
+}
+
+bool Session::MayRead() const {
+  return output_.bytes() <= environment_.limits.frame_bytes &&
+         leases_asked_ <= environment_.limits.session_calls;
 }
 
 void Session::Start(const std::shared_ptr<SessionFrame>& frame,
@@ -171,18 +177,29 @@ void Session::Refuse(std::uint64_t call_id, const Refusal& refusal) {
   Tell(envelope);
 }
 
-void Session::Answer(std::uint64_t call_id, const v1::SessionResponse& reply,
-                     std::size_t budgeted_bytes) {
+void Session::Answer(std::uint64_t call_id, const v1::SessionResponse& reply, Attached attached) {
   bool flush = false;
-  bool dropped = false;
   {
     MutexLock lock(mutex_);
     calls_.erase(call_id);
-    dropped = phase_ == Phase::kClosed || phase_ == Phase::kEnded;
-    flush = Append(reply, budgeted_bytes);
+    if (phase_ == Phase::kOpen || phase_ == Phase::kFinishing) {
+      flush = Append(reply, std::exchange(attached, {}));
+    }
   }
-  if (dropped && budgeted_bytes > 0) environment_.reply_budget.Release(budgeted_bytes);
+  AllAttached dropped;
+  dropped.Add(std::move(attached));
+  Drop(std::move(dropped));
   if (flush) ReplyGathering::FlushLater(shared_from_this());
+}
+
+void Session::AllAttached::Add(Attached attached) {
+  budgeted_bytes += attached.budgeted_bytes;
+  if (attached.granted.has_value()) granted.push_back(*std::move(attached.granted));
+}
+
+void Session::Drop(AllAttached attached) {
+  if (attached.budgeted_bytes > 0) reply_budget_.Release(attached.budgeted_bytes);
+  for (UnsentGrant& unsent : attached.granted) environment_.partitions.TakeBack(std::move(unsent));
 }
 
 void Session::AnswerHeartbeat(const v1::SessionResponse& reply, std::size_t leases) {
@@ -190,7 +207,7 @@ void Session::AnswerHeartbeat(const v1::SessionResponse& reply, std::size_t leas
   {
     MutexLock lock(mutex_);
     leases_asked_ -= leases;
-    flush = Append(reply, 0);
+    flush = Append(reply, {});
   }
   if (flush) ReplyGathering::FlushLater(shared_from_this());
 }
@@ -199,7 +216,7 @@ void Session::Tell(const v1::SessionResponse& message) {
   bool flush = false;
   {
     MutexLock lock(mutex_);
-    flush = Append(message, 0);
+    flush = Append(message, {});
   }
   if (flush) ReplyGathering::FlushLater(shared_from_this());
 }
@@ -215,12 +232,12 @@ void Session::OnLeaseLost(const LostLease& lost) {
   Tell(envelope);
 }
 
-bool Session::Append(const v1::SessionResponse& reply, std::size_t budgeted_bytes) {
+bool Session::Append(const v1::SessionResponse& reply, Attached attached) {
   if (phase_ == Phase::kClosed || phase_ == Phase::kEnded) return false;
   auto& frame = output_.RoomFor(reply.ByteSizeLong());
   // Messages one behind the other are one message that has what each of them has.
   reply.AppendPartialToString(&frame.bytes);
-  frame.extra += budgeted_bytes;
+  frame.extra.Add(std::move(attached));
   if (flush_scheduled_ || writing_) return false;
   flush_scheduled_ = true;
   return true;
@@ -247,12 +264,12 @@ void Session::OnWritten() {
     budgeted_bytes = std::exchange(writing_budgeted_bytes_, 0);
     frame = NextFrame();
     end = !frame.has_value() && MayEnd();
-    read =
-        held_back_ && phase_ == Phase::kOpen && output_.bytes() <= environment_.limits.frame_bytes;
+    // Also of a heartbeat that held it back: its answer is written, and comes by here.
+    read = held_back_ && phase_ == Phase::kOpen && MayRead();
     if (read) held_back_ = false;
   }
   Send(std::move(frame), end);
-  if (budgeted_bytes > 0) environment_.reply_budget.Release(budgeted_bytes);
+  if (budgeted_bytes > 0) reply_budget_.Release(budgeted_bytes);
   if (read) link_.Read();
 }
 
@@ -261,8 +278,9 @@ std::optional<std::string> Session::NextFrame() {
     return std::nullopt;
   }
   writing_ = true;
+  writing_since_ = environment_.clock.Monotonic();
   auto frame = output_.Take();
-  writing_budgeted_bytes_ = frame.extra;
+  writing_budgeted_bytes_ = frame.extra.budgeted_bytes;
   return std::move(frame.bytes);
 }
 
@@ -287,30 +305,38 @@ void Session::Send(std::optional<std::string> frame, bool end) {
   link_.End(refusal);
 }
 
-void Session::OnBadFrame(Refusal refusal) { Close(std::move(refusal)); }
+void Session::OnRefused(Refusal refusal) { Close(std::move(refusal)); }
 void Session::OnBroken() { Close(Cancelled()); }
 
 void Session::Close(std::optional<Refusal> refusal) {
   std::vector<CancelWait> waits;
-  std::size_t budgeted_bytes = 0;
+  std::deque<FrameQueue<AllAttached>::Frame> dropped;
   bool end = false;
   {
     MutexLock lock(mutex_);
     if (phase_ == Phase::kClosed || phase_ == Phase::kEnded) return;
     phase_ = Phase::kClosed;
     end_refusal_ = std::move(refusal);
-    for (const auto& frame : output_.TakeAll()) budgeted_bytes += frame.extra;
+    dropped = output_.TakeAll();
     for (auto& [call_id, call] : calls_) {
       call->SetGone();
       waits.push_back({call->store_key, call, call->serial});
     }
     end = MayEnd();
   }
-  if (budgeted_bytes > 0) environment_.reply_budget.Release(budgeted_bytes);
+  for (auto& frame : dropped) Drop(std::move(frame.extra));
   for (const CancelWait& wait : waits) {
     environment_.partitions.Cancel(wait.store_key, wait.call, wait.serial);
   }
   Send(std::nullopt, end);
+}
+
+void Session::BreakIfNotRead(MonotonicTime now, Duration longest) {
+  {
+    MutexLock lock(mutex_);
+    if (!writing_ || now - writing_since_ < longest) return;
+  }
+  link_.Break();
 }
 
 void Session::OnHalfClosed() {

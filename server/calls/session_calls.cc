@@ -41,7 +41,8 @@ class SessionCall final : public BudgetedCall<Request, Response> {
   SessionCall(const CallEnvironment& environment, std::shared_ptr<Session> session,
               std::shared_ptr<SessionFrame> frame, Envelope envelope, const Request& request,
               Response* response, MonotonicTime arrived_at)
-      : BudgetedCall<Request, Response>(environment, request, response, arrived_at),
+      : BudgetedCall<Request, Response>(environment, session->reply_budget(), request, response,
+                                        arrived_at),
         session_(std::move(session)),
         frame_(std::move(frame)),
         envelope_(std::move(envelope)) {}
@@ -51,8 +52,13 @@ class SessionCall final : public BudgetedCall<Request, Response> {
  private:
   void Send(std::optional<Refusal> refusal) override {
     Reply& reply = *envelope_->mutable_replies(0);
-    if (refusal.has_value()) *reply.mutable_refusal() = ToRpcStatus(*refusal);
-    session_->Answer(reply.call_id(), *envelope_, this->TakeBudgetedBytes());
+    std::optional<UnsentGrant> granted;
+    if (refusal.has_value()) {
+      *reply.mutable_refusal() = ToRpcStatus(*refusal);
+    } else {
+      granted = this->Granted();
+    }
+    session_->Answer(reply.call_id(), *envelope_, {this->TakeBudgetedBytes(), std::move(granted)});
     delete this;
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutant.h"
 #include "server/machine/proto_time.h"
 
 namespace latchkey {
@@ -61,7 +62,9 @@ std::unique_ptr<Call> SessionHeartbeat::MakeCall(std::size_t place,
 void SessionHeartbeat::Set(std::size_t place, const std::optional<Refusal>& refusal,
                            const v1::RenewLeaseResponse& renewed) {
   State& state = states_[place];
-  if (refusal.has_value()) {
+  if (refusal.has_value() && Mutated(Mutant::kHeartbeatRevives)) {
+    state.holds_for = std::chrono::minutes(1);
+  } else if (refusal.has_value()) {
     state.lost = refusal->reason;
   } else {
     const auto span = [](const google::protobuf::Duration& duration) {

@@ -37,6 +37,7 @@ struct Limits {
   std::size_t waiters_per_key = 1'024;  // configurable to kWaitersPerKeyMax
   std::size_t waiters_total = 200'000;
   std::size_t reply_bytes_in_flight = 64 * 1024 * 1024;
+  std::size_t session_reply_bytes = 8 * 1024 * 1024;  // of them, to one client
 
   std::size_t queued_calls = 65'536;            // waiting for one partition
   std::size_t queued_bytes = 64 * 1024 * 1024;  // of their requests
@@ -50,6 +51,8 @@ struct Limits {
   std::size_t frame_bytes = 1024 * 1024;
   std::size_t frame_calls = 4'096;
   std::size_t session_calls = 65'536;
+  std::size_t sessions = 20'000;
+  Duration session_unread_max = std::chrono::seconds(30);  // then its client has stopped reading
 };
 
 inline constexpr std::size_t kPayloadBytesMax = 1024 * 1024;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/downstream_key.h"
 #include "server/machine/proto_time.h"
@@ -18,6 +19,7 @@ constexpr Duration kRetryInDoubt = std::chrono::seconds(1);
 // Where both sides gave a fingerprint they must be the same (rule 9).
 bool FingerprintDiffers(const KeyState& key, const std::string& fingerprint) {
   if (StateOf(key) == State::ABSENT || fingerprint.empty()) return false;
+  if (Mutated(Mutant::kFingerprintIgnored) && StateOf(key) == State::HELD) return false;
   return !key.record->fingerprint().empty() && key.record->fingerprint() != fingerprint;
 }
 
@@ -70,6 +72,9 @@ void FillGrant(const KeyState& key, const Context& context, bool replayed,
   }
   SetProto(remaining, grant.mutable_downstream_key_remaining());
   grant.set_downstream_idempotency_key(DownstreamIdempotencyKey(context.name_space, context.key));
+  if (Mutated(Mutant::kFreshDownstreamKey)) {
+    grant.mutable_downstream_idempotency_key()->append(std::to_string(record.attempt_number()));
+  }
   grant.set_attempt_number(record.attempt_number());
   grant.set_checkpoint(record.checkpoint());
   grant.set_previous_holder_id(record.previous_holder_id());
@@ -181,7 +186,7 @@ bool EndsRun(v1::ReleaseRequest::Effect effect, const Record& record) {
     case v1::ReleaseRequest::RUN_NOT_EXECUTED:
       return true;
     case v1::ReleaseRequest::NOT_EXECUTED:
-      return record.mode() == v1::Grant::EXECUTE;
+      return record.mode() == v1::Grant::EXECUTE || Mutated(Mutant::kDoubtForgottenByRelease);
     default:  // UNKNOWN is harmless only for a plain mutex
       return record.on_lapse() == v1::AcquireLockRequest::FORGET && LapseIsForgotten(record);
   }
@@ -216,7 +221,9 @@ Step ReleaseByToken(KeyState& key, const v1::ReleaseRequest& request, const Cont
   if (state == State::ABSENT) {
     return WasIssued(token, context) ? Step() : Refuse(KeyUnknown());
   }
-  if (token != key.record->fencing_token()) return Refuse(StaleFencingToken(token, *key.record));
+  if (token != key.record->fencing_token() && !Mutated(Mutant::kReleaseWithoutToken)) {
+    return Refuse(StaleFencingToken(token, *key.record));
+  }
   if (state == State::COMPLETED) return {};
   if (state == State::IN_DOUBT && request.effect() == v1::ReleaseRequest::EFFECT_UNSPECIFIED) {
     return {};
@@ -235,8 +242,13 @@ Step Decide(KeyState& key, const v1::AcquireLockRequest& request, const Context&
     if (PastKeyRetention(*key.record, context)) return Refuse(KeyExpired(context));
     return AnswerCompleted(key, context, response);
   }
-  if (HoldsLive(key, request)) return ReplayGrant(key, context, response);
+  if (HoldsLive(key, request) && !Mutated(Mutant::kReplayGrantsTwice)) {
+    return ReplayGrant(key, context, response);
+  }
   if (context.attempt_ended) return Refuse(AttemptEnded(request.attempt_id()));
+  if (HoldsLive(key, request)) {  // a mutant
+    return GrantLock(key, request, v1::Grant::EXECUTE, context, response);
+  }
   if (state == State::ABSENT) {
     if (TooLate(request, context)) return Refuse(KeyExpired(context));
     if (context.creation_refusal != v1::Refusal::REASON_UNSPECIFIED) {
@@ -245,7 +257,9 @@ Step Decide(KeyState& key, const v1::AcquireLockRequest& request, const Context&
     return GrantLock(key, request, v1::Grant::EXECUTE, context, response);
   }
   if (state == State::IN_DOUBT && request.accept_recover()) {
-    return GrantLock(key, request, v1::Grant::RECOVER, context, response);
+    const bool again = Mutated(Mutant::kRecoverAsExecute);
+    return GrantLock(key, request, again ? v1::Grant::EXECUTE : v1::Grant::RECOVER, context,
+                     response);
   }
   return Contend(key, request, context, response);
 }
@@ -259,7 +273,10 @@ Step Decide(KeyState& key, const v1::RenewLeaseRequest& request, const Context& 
   if (request.fencing_token() != record.fencing_token()) {
     return Refuse(StaleFencingToken(request.fencing_token(), record));
   }
-  if (state == State::IN_DOUBT) return Refuse(LeaseExpired(record));
+  if (state == State::IN_DOUBT) {
+    if (!Mutated(Mutant::kRenewalRevives)) return Refuse(LeaseExpired(record));
+    record.set_state(State::HELD);
+  }
   if (state == State::COMPLETED) return Refuse(AlreadyCompleted(record));
 
   Step step;
@@ -274,7 +291,7 @@ Step Decide(KeyState& key, const v1::RenewLeaseRequest& request, const Context& 
                              : Duration(record.granted_lease_nanos());
   key.lease_deadline = std::max(key.lease_deadline, context.now.monotonic + lease);
   key.stall_extension = Duration::zero();
-  if (lease.count() > record.promised_lease_nanos()) {
+  if (lease.count() > record.promised_lease_nanos() && !Mutated(Mutant::kLongerRenewalNotStored)) {
     record.set_promised_lease_nanos(lease.count());
     step.durable = true;
   }
@@ -328,11 +345,11 @@ Step Decide(KeyState& key, const v1::RecordResultRequest& request, const Context
     return step;
   }
   const Record& record = *key.record;
-  if (token != record.fencing_token()) {
+  if (token != record.fencing_token() && !Mutated(Mutant::kStaleResultAccepted)) {
     return RefuseReport(key, request, StaleFencingToken(token, record), context);
   }
   Step step;
-  if (state == State::COMPLETED) {
+  if (state == State::COMPLETED && !Mutated(Mutant::kCompletedOverwritten)) {
     if (!SameResult(ReportOf(request), record, *context.limits)) {
       return RefuseReport(key, request, ResultConflict(record), context);
     }
@@ -362,7 +379,7 @@ Step Lapse(KeyState& key, const Context& context) {
   step.lapsed = true;
   step.lapsed_token = key.record->fencing_token();
   step.lapsed_started = key.record->effect_started();
-  if (LapseIsForgotten(*key.record)) {
+  if (LapseIsForgotten(*key.record) || Mutated(Mutant::kDoubtForgottenByLapse)) {
     step.former_attempt = key.record->attempt_id();
     ToAbsent(key, context);
   } else {
@@ -387,6 +404,7 @@ bool IsFree(const KeyState& key) {
 
 bool IsForgotten(const Record& record, const Limits& limits, const NamespaceSettings& settings,
                  WallTime retention_now) {
+  if (Mutated(Mutant::kRetentionOffByOne)) retention_now += Duration(1);
   return record.state() == State::COMPLETED && WallTimeFromNanos(record.state_since_nanos()) +
                                                        settings.key_retention +
                                                        limits.key_retention_slack <=

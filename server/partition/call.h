@@ -91,8 +91,9 @@ struct CancelWait {
   std::uint64_t serial = 0;
 };
 
-// A grant was decided, and its reply could not be sent.
-struct UndoUnsentGrant {
+// A reply with a grant was not sent, and will not be: the grant is taken back, unless another reply
+// with it was sent.
+struct UnsentGrant {
   std::string store_key;
   std::uint64_t fencing_token = 0;
 };
@@ -101,6 +102,6 @@ struct UndoUnsentGrant {
 struct EndWaits {};
 
 // What a partition is given to do.
-using Work = std::variant<Call*, CancelWait, UndoUnsentGrant, EndWaits>;
+using Work = std::variant<Call*, CancelWait, UnsentGrant, EndWaits>;
 
 }  // namespace latchkey

@@ -32,8 +32,9 @@ struct Partition::Entry {
   std::unique_ptr<WaitQueue> waiters;
   // When the lease timer is set to fire; a renewal moves the deadline and leaves the timer.
   std::optional<MonotonicTime> timer;
-  // Somebody was, or may have been, sent the newest grant, so it is not taken back.
-  bool grant_sent = false;
+  // The replies with the newest grant that were sent, or may have been. While there is one the
+  // grant is not taken back.
+  std::uint64_t grant_replies = 0;
   // Who hears that the lease is lost. Whoever was granted or renewed it last.
   std::weak_ptr<LeaseListener> listener;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/failpoint.h"
+#include "base/mutant.h"
 #include "latchkey/v1/admin.pb.h"
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/namespaces.h"
@@ -49,7 +50,7 @@ void StampReply(const Call& call, std::optional<MonotonicTime> lease_deadline, M
 const std::string& StoreKeyOf(const Work& work) {
   static const std::string none;
   if (auto* call = std::get_if<Call*>(&work)) return (*call)->store_key;
-  if (auto* undo = std::get_if<UndoUnsentGrant>(&work)) return undo->store_key;
+  if (auto* unsent = std::get_if<UnsentGrant>(&work)) return unsent->store_key;
   return none;  // the other kinds concern only keys that are in memory
 }
 
@@ -66,7 +67,7 @@ void Partition::Adopt(const std::string& store_key, storage::Loaded loaded) {
   Entry& entry = FindOrAdd(store_key);
   entry.state.record = std::move(loaded.record);
   entry.revision = loaded.revision;
-  entry.grant_sent = true;  // as far as anybody knows
+  entry.grant_replies = 1;  // as far as anybody knows
 }
 
 void Partition::BeginServing() {
@@ -74,6 +75,7 @@ void Partition::BeginServing() {
   for (auto& [store_key, entry] : entries_) {
     entry->state.lease_deadline =
         last_process_ + Duration(entry->state.record->promised_lease_nanos());
+    if (Mutated(Mutant::kRestartEndsLeases)) entry->state.lease_deadline = last_process_;
     SetLeaseTimer(*entry);
   }
 }
@@ -106,7 +108,7 @@ void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime ta
 
 void Partition::ExtendLeasesAfterStall() {
   const Duration gap = now_.monotonic - last_process_;
-  if (gap <= kStallMin) return;
+  if (gap <= kStallMin || Mutated(Mutant::kStallEndsLeases)) return;
   for (auto& [store_key, entry] : entries_) {
     if (!entry->held()) continue;
     KeyState& key = entry->state;
@@ -179,11 +181,13 @@ void Partition::Run(Call& call) {
   ApplyToCall(entry, call, DecideCall(entry, call), before);
 }
 
-void Partition::Run(const UndoUnsentGrant& undo) {
-  Entry& entry = *Find(undo.store_key);
-  if (entry.corrupt || entry.grant_sent || entry.state.token_pending) return;
+void Partition::Run(const UnsentGrant& unsent) {
+  Entry& entry = *Find(unsent.store_key);
+  if (!entry.held() || entry.state.token_pending) return;
+  if (entry.state.record->fencing_token() != unsent.fencing_token) return;
+  if (--entry.grant_replies > 0 || Mutated(Mutant::kUnsentGrantKept)) return;
   const State::State before = entry.state_now();
-  Apply(entry, CheckedUndoGrant(entry.state, undo.fencing_token, ContextFor(entry)), before);
+  Apply(entry, CheckedUndoGrant(entry.state, unsent.fencing_token, ContextFor(entry)), before);
 }
 
 Step Partition::DecideCall(Entry& entry, Call& call) {
@@ -206,7 +210,9 @@ bool Partition::MustWaitForToken(const Entry& entry, const Call& call) const {
 // A call that arrived before the lease ran out is decided before the lapse, however late the batch
 // is; one that came after must not see a lease that is over.
 void Partition::LapseIfDue(Entry& entry, MonotonicTime arrived) {
-  if (!entry.held() || entry.state.lease_deadline > std::min(now_.monotonic, arrived)) return;
+  MonotonicTime now = std::min(now_.monotonic, arrived);
+  if (Mutated(Mutant::kExpiryOnWallClock)) now += environment_.clock->Wall() - now_.retention;
+  if (!entry.held() || entry.state.lease_deadline > now) return;
   const State::State before = entry.state_now();
   Apply(entry, CheckedLapse(entry.state, ContextFor(entry)), before);
 }
@@ -228,7 +234,8 @@ Context Partition::ContextFor(const Entry& entry, const Call& call) const {
   if (environment_.storage_full->load()) context.creation_refusal = v1::Refusal::STORAGE_FULL;
   if (const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation)) {
     context.attempt_ended =
-        ended_attempts_.Contains(entry.store_key, acquire->request->attempt_id(), now_.monotonic);
+        ended_attempts_.Contains(entry.store_key, acquire->request->attempt_id(), now_.monotonic) &&
+        !Mutated(Mutant::kAttemptEndForgotten);
     if (acquire->request->has_first_sent_at()) {
       context.horizon = environment_.retention->HorizonOf(entry.name_space());
     }
@@ -277,7 +284,7 @@ void Partition::Apply(Entry& entry, const Step& step, State::State before) {
   }
   const State::State after = entry.state_now();
   if (step.granted) {
-    entry.grant_sent = false;
+    entry.grant_replies = 0;
     ended_attempts_.Supersede(entry.store_key, entry.state.record->attempt_id(), now_.monotonic);
   }
   const int held = (after == State::HELD ? 1 : 0) - (before == State::HELD ? 1 : 0);
@@ -346,6 +353,7 @@ bool Partition::Commit() {
   }
   if (writes.empty()) return !environment_.fail_stop->tripped();
   auto results = environment_.store->Commit(writes);
+  if (!results.ok() && Mutated(Mutant::kSyncErrorIgnored)) return true;
   if (!results.ok()) {
     environment_.fail_stop->Trip(std::string(results.status().message()));
     return false;
@@ -403,13 +411,12 @@ bool Partition::NoteGrant(Entry& entry, Call& call) {
   if (grant.fencing_token() == 0) grant.set_fencing_token(entry.state.record->fencing_token());
   const auto& record = entry.state.record;
   if (!record.has_value() || record->fencing_token() != grant.fencing_token()) return true;
-  if (!call.gone()) {
-    entry.grant_sent = true;
-    entry.listener = call.lease_listener();
-  } else if (!entry.grant_sent) {
-    backlog_.emplace_back(UndoUnsentGrant{entry.store_key, grant.fencing_token()});
+  ++entry.grant_replies;
+  if (call.gone() && !Mutated(Mutant::kGrantToCancelled)) {
+    backlog_.emplace_back(UnsentGrant{entry.store_key, grant.fencing_token()});
     return false;
   }
+  entry.listener = call.lease_listener();
   return true;
 }
 

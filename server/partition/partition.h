@@ -105,7 +105,7 @@ class Partition {
 
   void Run(Call& call);
   void Run(const CancelWait& cancel);
-  void Run(const UndoUnsentGrant& undo);
+  void Run(const UnsentGrant& unsent);
   void Run(const EndWaits& end);
 
   Context ContextFor(const Entry& entry) const;
@@ -136,7 +136,7 @@ class Partition {
   // To be sent once the batch is durable.
   Answer& AnswerLater(Call& call, std::optional<Refusal> refusal = std::nullopt);
   void Send(Answer& answer, MonotonicTime now);
-  // Completes the grant; false if it will be undone, so that the call must not hear of it.
+  // Completes the grant; false if the caller is gone, so that the call must not hear of it.
   bool NoteGrant(Entry& entry, Call& call);
   void NoteLoss(Entry& entry, std::uint64_t fencing_token);
   Entry* Find(const std::string& store_key) const;

@@ -61,6 +61,11 @@ void Partitions::Cancel(const std::string& store_key, const Call* call, std::uin
   For(store_key).Post(CancelWait{store_key, call, serial});
 }
 
+void Partitions::TakeBack(UnsentGrant unsent) {
+  PartitionThread& thread = For(unsent.store_key);
+  thread.Post(std::move(unsent));
+}
+
 void Partitions::EndAllWaits() {
   for (auto& thread : threads_) thread->Post(EndWaits{});
 }

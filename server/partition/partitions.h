@@ -29,6 +29,8 @@ class Partitions {
   void Submit(std::span<Call* const> calls);
   // The caller of a call that may be waiting is gone: it leaves the queue.
   void Cancel(const std::string& store_key, const Call* call, std::uint64_t serial);
+  // The reply with this grant was dropped: it is taken back, if nobody else was told of it.
+  void TakeBack(UnsentGrant unsent);
 
   // Ends all waits with SHUTTING_DOWN and lets no new ones begin; other calls are still decided.
   void EndAllWaits();

@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "base/mutant.h"
 #include "latchkey/v1/coordination.pb.h"
 
 namespace latchkey {
@@ -33,7 +34,8 @@ void WaitQueue::Count(const Call& call, int by) {
 }
 
 void WaitQueue::AddAcquire(Waiter waiter) {
-  places_[waiter.call] = acquires_.insert(acquires_.end(), waiter);
+  const auto place = Mutated(Mutant::kLifoQueue) ? acquires_.begin() : acquires_.end();
+  places_[waiter.call] = acquires_.insert(place, waiter);
   attempts_[AttemptOf(*waiter.call)] = waiter.call;
   Count(*waiter.call, 1);
 }

@@ -1,5 +1,6 @@
 // How calls wait for a key and are served when it is free or completed. Part of partition.h.
 
+#include "base/mutant.h"
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/proto_time.h"
 #include "server/machine/refusals.h"
@@ -125,6 +126,7 @@ void Partition::EndRepeatedWait(Entry& entry, const v1::AcquireLockRequest& gran
 }
 
 void Partition::Run(const CancelWait& cancel) {
+  if (Mutated(Mutant::kGrantToCancelled)) return;
   Entry* entry = Find(cancel.store_key);
   if (entry == nullptr || entry->waiting() == 0) return;
   const Waiter* waiter = entry->waiters->Find(cancel.call);
@@ -147,7 +149,7 @@ void Partition::Run(const EndWaits&) {
 
 void Partition::ServeQueue(Entry& entry) {
   if (entry.state_now() == State::COMPLETED) return AnswerCompletedToAll(entry);
-  if (IsFree(entry.state)) GrantToFirstWaiter(entry);
+  if (IsFree(entry.state) && !Mutated(Mutant::kLostWakeUp)) GrantToFirstWaiter(entry);
 }
 
 // In the same batch as the step that freed the key, so that nobody overtakes and a free key has an
@@ -158,7 +160,7 @@ void Partition::GrantToFirstWaiter(Entry& entry) {
   for (auto place = acquires.begin(); place != acquires.end();) {
     const Waiter waiter = *place++;
     Call& call = *waiter.call;
-    if (call.gone()) {
+    if (call.gone() && !Mutated(Mutant::kGrantToCancelled)) {
       EndWait(entry, &call, Cancelled());
       continue;
     }

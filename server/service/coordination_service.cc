@@ -50,8 +50,8 @@ grpc::ServerUnaryReactor* CoordinationService::IssueKey(grpc::CallbackServerCont
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* CoordinationService::Session(
-    grpc::CallbackServerContext*) {
-  return sessions_.Open();
+    grpc::CallbackServerContext* context) {
+  return sessions_.Open(*context);
 }
 
 }  // namespace latchkey

@@ -1,6 +1,7 @@
 #include "server/service/housekeeper.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace latchkey {
 namespace {
@@ -17,13 +18,14 @@ Housekeeper::Housekeeper(storage::RecordStore& store, Retention& retention, Fail
     : store_(store),
       retention_(retention),
       fail_stop_(fail_stop),
-      configured_reserve_(storage_reserve_bytes) {}
+      configured_reserve_(storage_reserve_bytes) {
+  LookAtSpace();
+}
 
 Housekeeper::~Housekeeper() { Stop(); }
 
-void Housekeeper::Start() {
-  LookAtSpace();
-  thread_ = std::thread([this] { Run(); });
+void Housekeeper::Start(std::function<void()> each_round) {
+  thread_ = std::thread([this, each_round = std::move(each_round)] { Run(each_round); });
 }
 
 void Housekeeper::Stop() {
@@ -35,10 +37,11 @@ void Housekeeper::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Housekeeper::Run() {
+void Housekeeper::Run(const std::function<void()>& each_round) {
   for (int round = 1; SleepUntilNextRound(); ++round) {
     retention_.Tick();
     LookAtSpace();
+    each_round();
     // Fails at once if the store failed in the background, where no call met it.
     if (auto state = store_.LoadState(); !state.ok()) {
       fail_stop_.Trip(std::string(state.status().message()));

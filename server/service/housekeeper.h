@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <thread>
 
@@ -16,12 +17,13 @@ namespace latchkey {
 
 class Housekeeper {
  public:
+  // Looks at the free space at once.
   Housekeeper(storage::RecordStore& store, Retention& retention, FailStop& fail_stop,
               std::optional<std::uint64_t> storage_reserve_bytes);
   ~Housekeeper();
 
-  // Starts the thread, after one round on the caller's.
-  void Start();
+  // Starts the thread, which calls `each_round`, too.
+  void Start(std::function<void()> each_round);
   void Stop();
 
   // The disk is nearly full: new records are refused.
@@ -31,7 +33,7 @@ class Housekeeper {
   std::uint64_t reserve_bytes() const { return reserve_bytes_.load(); }
 
  private:
-  void Run();
+  void Run(const std::function<void()>& each_round);
   void LookAtSpace();
   bool SleepUntilNextRound();
 

@@ -92,7 +92,6 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
   retention_ = *std::move(retention);
   housekeeper_ = std::make_unique<Housekeeper>(*store_, *retention_, fail_stop_,
                                                options_.storage_reserve_bytes);
-  housekeeper_->Start();
   PartitionEnvironment environment;
   environment.limits = &options_.limits;
   environment.namespaces = &options_.namespaces;
@@ -117,6 +116,8 @@ absl::Status Server::StartGrpc() {
       CallEnvironment{options_.limits, options_.namespaces, clock_, *retention_, *partitions_,
                       reply_budget_, fail_stop_, shut_down_},
       *this, *store_);
+  housekeeper_->Start(
+      [this] { services_->coordination.sessions().BreakUnread(clock_.Monotonic()); });
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // gRPC's own health service has no descriptor; naming ours links it, so that reflection can show

@@ -54,6 +54,9 @@ void FillLimits(const Limits& limits, v1::GetServerStatusResponse::Limits* out) 
   out->set_frame_bytes(Narrow(limits.frame_bytes));
   out->set_frame_calls(Narrow(limits.frame_calls));
   out->set_session_calls(Narrow(limits.session_calls));
+  out->set_session_reply_bytes(limits.session_reply_bytes);
+  out->set_sessions(Narrow(limits.sessions));
+  SetProto(limits.session_unread_max, out->mutable_session_unread_max());
   out->set_page_bytes(Narrow(limits.page_bytes));
   out->set_late_outcomes(Narrow(limits.late_outcomes));
 }

@@ -7,6 +7,7 @@
 
 #include "server/calls/session.h"
 #include "server/service/grpc_status.h"
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 
 namespace latchkey {
@@ -32,13 +33,23 @@ constexpr std::size_t kSpread = 4;
 
 }  // namespace
 
+Refusal TooManySessions(const Limits& limits) {
+  const std::string most = std::to_string(limits.sessions);
+  return {R::OVERLOADED,
+          "the most sessions, " + most + ", are open; share one among many calls, or try again",
+          {{"sessions_max", most}},
+          std::chrono::seconds(1)};
+}
+
 // Owned by gRPC until it is done with it, which it is only after End.
 class SessionStreams::Stream final
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
       public SessionLink {
  public:
-  explicit Stream(SessionStreams& streams)
-      : streams_(streams), session_(std::make_shared<Session>(streams.environment_, *this)) {
+  Stream(SessionStreams& streams, grpc::CallbackServerContext& context)
+      : streams_(streams),
+        context_(context),
+        session_(std::make_shared<Session>(streams.environment_, *this)) {
     StartRead(&in_);
   }
 
@@ -47,12 +58,12 @@ class SessionStreams::Stream final
   void OnReadDone(bool ok) override {
     if (!ok) return session_->OnHalfClosed();
     const Limits& limits = streams_.environment_.limits;
-    if (in_.Length() > limits.frame_bytes) return session_->OnBadFrame(FrameTooLong(limits));
+    if (in_.Length() > limits.frame_bytes) return session_->OnRefused(FrameTooLong(limits));
     const auto frame = std::make_shared<SessionFrame>(kSpread * in_.Length());
     {
       grpc::ProtoBufferReader reader(&in_);
       if (!frame->request->ParseFromZeroCopyStream(&reader)) {
-        return session_->OnBadFrame(FrameMalformed());
+        return session_->OnRefused(FrameMalformed());
       }
     }
     in_.Clear();
@@ -82,21 +93,28 @@ class SessionStreams::Stream final
     Finish(refusal.has_value() ? ToGrpcStatus(*refusal) : grpc::Status::OK);
   }
 
+  void Break() override { context_.TryCancel(); }
+
   SessionStreams& streams_;
+  grpc::CallbackServerContext& context_;
   const std::shared_ptr<Session> session_;
   grpc::ByteBuffer in_;
   grpc::ByteBuffer out_;
 };
 
-grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* SessionStreams::Open() {
-  auto* stream = new Stream(*this);
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* SessionStreams::Open(
+    grpc::CallbackServerContext& context) {
+  auto* stream = new Stream(*this, context);
   bool draining = false;
+  bool too_many = false;
   {
     MutexLock lock(mutex_);
     streams_.insert(stream);
     draining = draining_;
+    too_many = streams_.size() > environment_.limits.sessions;
   }
   if (draining) stream->session()->Drain();
+  if (too_many) stream->session()->OnRefused(TooManySessions(environment_.limits));
   return stream;
 }
 
@@ -108,6 +126,14 @@ void SessionStreams::Drain() {
     for (Stream* stream : streams_) sessions.push_back(stream->session());
   }
   for (const auto& session : sessions) session->Drain();
+}
+
+// With the lock, so that none of them ends meanwhile: breaking one calls nothing back here.
+void SessionStreams::BreakUnread(MonotonicTime now) {
+  MutexLock lock(mutex_);
+  for (Stream* stream : streams_) {
+    stream->session()->BreakIfNotRead(now, environment_.limits.session_unread_max);
+  }
 }
 
 void SessionStreams::Forget(Stream* stream) {

@@ -17,10 +17,13 @@ class SessionStreams {
   explicit SessionStreams(const CallEnvironment& environment) : environment_(environment) {}
 
   // A new stream, for gRPC to drive. It takes bytes, so that what does not parse can be refused.
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open();
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open(
+      grpc::CallbackServerContext& context);
 
   // The server is going down: every stream ends as soon as its calls are answered.
   void Drain();
+  // Breaks the streams whose clients do not read.
+  void BreakUnread(MonotonicTime now);
 
  private:
   class Stream;

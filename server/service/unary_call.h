@@ -17,7 +17,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public BudgetedCall<Req
  public:
   // The references outlive the call, as gRPC makes the messages do.
   UnaryCall(const CallEnvironment& environment, const Request& request, Response* response)
-      : BudgetedCall<Request, Response>(environment, request, response,
+      : BudgetedCall<Request, Response>(environment, environment.reply_budget, request, response,
                                         environment.clock.Monotonic()) {}
 
   void OnCancel() override {

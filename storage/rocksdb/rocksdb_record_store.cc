@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutant.h"
 #include "storage/record_codec.h"
 #include "storage/rocksdb/default_environment.h"
 #include "storage/rocksdb/log_check.h"
@@ -112,10 +113,11 @@ absl::Status RocksDbRecordStore::OpenTokens(std::uint64_t block_size) {
   if (!limit->empty() && limit->size() != sizeof(std::uint64_t)) {
     return OpenFailure(directory_.path(), rocksdb::Status::Corruption("token limit"));
   }
-  tokens_ = std::make_unique<TokenAllocator>(
-      DecodeNumber(*limit), block_size, [this](std::uint64_t new_limit) {
-        return PutMeta(kTokenLimitKey, EncodeNumber(new_limit), "reserving fencing tokens");
-      });
+  std::uint64_t used = DecodeNumber(*limit);
+  if (Mutated(Mutant::kTokenBlockReused)) used -= std::min(used, block_size);
+  tokens_ = std::make_unique<TokenAllocator>(used, block_size, [this](std::uint64_t new_limit) {
+    return PutMeta(kTokenLimitKey, EncodeNumber(new_limit), "reserving fencing tokens");
+  });
   return absl::OkStatus();
 }
 
@@ -249,7 +251,7 @@ absl::Status RocksDbRecordStore::Close() {
 
 absl::Status RocksDbRecordStore::WriteDurably(rocksdb::WriteBatch& batch, std::string_view doing) {
   rocksdb::WriteOptions options;
-  options.sync = sync_;
+  options.sync = sync_ && !Mutated(Mutant::kReplyBeforeSync);
   const rocksdb::Status written = database_->Write(options, &batch);
   if (!written.ok()) return latch_->Fail(doing, written);
   // Another thread's write may have failed meanwhile, and RocksDB gone on behind the hole.

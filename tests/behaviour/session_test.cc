@@ -394,6 +394,47 @@ TEST_P(SessionTest, HoldsBackAClientThatDoesNotRead) {
   EXPECT_EQ(written, 300);
 }
 
+TEST_P(SessionTest, CutsOffAClientThatDoesNotReadForLong) {
+  StartServer([](ServerOptions& options) { options.limits.session_unread_max = 1s; });
+  const std::uint64_t token = MustAcquire("key", "holder");
+  ASSERT_TRUE(Record("key", token, [](v1::RecordResultRequest& request) {
+                request.set_payload(std::string(60'000, 'x'));
+              }).ok());
+  RawSession session(coordination());
+  Frame frame;
+  for (std::uint64_t i = 0; i < 500; ++i) AddAcquire(frame, i, "key", "a");
+  session.Send(frame);
+  Await([&] { return !session.stream().Write(Frame()); }, "the session to be cut off");
+  EXPECT_EQ(Check("key")->state(), State::COMPLETED);
+}
+
+TEST_P(SessionTest, RefusesMoreSessionsThanMayBeOpen) {
+  StartServer([](ServerOptions& options) { options.limits.sessions = 2; });
+  RawSession first(coordination());
+  Frame frame;
+  AddAcquire(frame, 1, "key", "a");
+  first.Send(frame);
+  EXPECT_TRUE(first.Next().acquire_lock().has_grant());
+  {
+    RawSession second(coordination());
+    second.Send(frame);
+    EXPECT_TRUE(second.Next().acquire_lock().has_grant());
+    RawSession third(coordination());
+    const auto end = third.End();
+    EXPECT_EQ(end.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(end.reason(), "OVERLOADED");
+    second.HalfClose();
+    EXPECT_TRUE(second.End().ok());
+  }
+  Await(
+      [&] {
+        RawSession another(coordination());
+        another.HalfClose();
+        return another.End().ok();
+      },
+      "there to be room again");
+}
+
 TEST_P(SessionTest, ShutdownAnswersItsWaitsAndEndsIt) {
   MustAcquire("key", "holder");
   RawSession session(coordination());

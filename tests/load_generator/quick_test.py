@@ -129,6 +129,17 @@ class BenchTest(unittest.TestCase):
         _, said = self.run_bench("restart")
         self.assertIn("first acknowledged AcquireLock", said)
 
+    def test_hostile(self):
+        rows, said = self.run_bench("hostile")
+        self.assertEqual([row["part"] for row in rows],
+                         ["nothing", "idle connections", "waiters", "oversized frames", "slow readers",
+                          "vanishing callers"])
+        for row in rows:
+            self.assertGreater(row["flows_per_second"], 0)
+            self.assertGreater(row["peak_resident_bytes"], 0)
+            self.assertEqual(row["attackers"] > 0, row["part"] != "nothing")
+            self.assertIn(row["part"], said)
+
     def test_waiters(self):
         _, said = self.run_bench("waiters")
         self.assertIn("hand-overs", said)

@@ -130,7 +130,7 @@ TEST_F(UnsentGrantTest, OnlyTheGrantThatIsMeantIsTakenBack) {
   const auto token = harness_.Hold(Acquire("k", "a"));
   harness_.Do(Release("k", token));
   const auto next = harness_.Hold(Acquire("k", "b"));
-  harness_.Post(UndoUnsentGrant{storage::MakeStoreKey("default", "k"), token});
+  harness_.Post(UnsentGrant{storage::MakeStoreKey("default", "k"), token});
   harness_.Run();
   EXPECT_TRUE(harness_.Do(Renew("k", next)).ok());
 }

@@ -5,6 +5,25 @@
 #include "tools/load_generator/benches.h"
 #include <CLI/CLI.hpp>
 
+namespace {
+
+void MakeQuick(latchkey::bench::BenchOptions& options) {
+  options.repetitions = 1;
+  options.warm_up = std::chrono::milliseconds(200);
+  options.measure = std::chrono::milliseconds(1000);
+  options.concurrencies = {1, 16, 64};
+  options.completed_records = 2'000;
+  options.live_leases = 200;
+  options.waiters = 300;
+  options.hot_keys = 20;
+  options.waiters_of_hot_keys = 10;
+  options.hostile_connections = 100;
+  options.hostile_waiters = 2'000;
+  options.hostile_readers = 5;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using latchkey::bench::BenchOptions;
   CLI::App app("latchkey_bench: measures Latchkey beside what it is made of", "tools/bench");
@@ -42,6 +61,7 @@ int main(int argc, char** argv) {
       {"restart", "after a kill under load, with many records", latchkey::bench::BenchRestart},
       {"scale", "rate, memory, restart and disk by records", latchkey::bench::BenchScale},
       {"contention", "hot keys, and very many leases", latchkey::bench::BenchContention},
+      {"hostile", "good callers beside bad ones", latchkey::bench::BenchHostile},
       {"waiters", "many waiters on one key", latchkey::bench::BenchWaiters}};
   for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();
   CLI11_PARSE(app, argc, argv);
@@ -54,17 +74,7 @@ int main(int argc, char** argv) {
   }
   if (options.quick && retention->count() == 0) retention_seconds = 3;
   options.retention = std::chrono::milliseconds(static_cast<int>(retention_seconds * 1000));
-  if (options.quick) {
-    options.repetitions = 1;
-    options.warm_up = std::chrono::milliseconds(200);
-    options.measure = std::chrono::milliseconds(1000);
-    options.concurrencies = {1, 16, 64};
-    options.completed_records = 2'000;
-    options.live_leases = 200;
-    options.waiters = 300;
-    options.hot_keys = 20;
-    options.waiters_of_hot_keys = 10;
-  }
+  if (options.quick) MakeQuick(options);
   for (const Bench& bench : kBenches) {
     if (!app.got_subcommand(bench.name)) continue;
     if (const auto done = bench.run(options); !done.ok()) {

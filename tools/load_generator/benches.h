@@ -33,6 +33,9 @@ struct BenchOptions {
   int waiters = 10'000;
   int hot_keys = 1'000;
   int waiters_of_hot_keys = 100;
+  int hostile_connections = 10'000;
+  int hostile_waiters = 200'000;
+  int hostile_readers = 100;
 };
 
 // Durable AcquireLock calls beside an empty call with the same API, sizes and channels.
@@ -50,6 +53,9 @@ absl::Status BenchRestart(const BenchOptions& options);
 absl::Status BenchScale(const BenchOptions& options);
 // Hand-offs of one key and of many that are waited for, and many leases: renewed, and lapsing.
 absl::Status BenchContention(const BenchOptions& options);
+// Good callers beside bad ones: idle connections, waiters, oversized frames, slow readers, and
+// callers that come and go.
+absl::Status BenchHostile(const BenchOptions& options);
 // Many waiters on one key: memory for each, wake-ups and time for each hand-over.
 absl::Status BenchWaiters(const BenchOptions& options);
 

@@ -235,7 +235,10 @@ class LimitsTest(ServedTest):
              f"{limits.lease_duration_max.seconds // 60} min")
         says("`wait_timeout`", f"{limits.wait_timeout_max.seconds} s")
         says("waiting calls", limits.waiters_per_key, limits.waiters_total)
-        says("replies over 8 KiB in flight", f"{limits.reply_bytes_in_flight >> 20} MiB")
+        says("replies over 512 bytes in flight; of one session",
+             f"{limits.reply_bytes_in_flight >> 20} MiB", f"{limits.session_reply_bytes >> 20} MiB")
+        says("sessions; how long one may leave a frame unread", limits.sessions,
+             f"{limits.session_unread_max.seconds} s")
         says("a page of `ListRecords`", f"{limits.page_size:,} records", f"{limits.page_bytes >> 20} MiB")
         says("`late_outcomes`; audit entries", limits.late_outcomes, limits.audit_entries)
         says("held and doubtful records of a namespace", defaults.live_records_max)
