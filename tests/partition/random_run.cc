@@ -191,9 +191,10 @@ void RandomRun::Violated(const std::string& what) {
 
 void RandomRun::Check() {
   InheritPlaces();
-  // Tokens rise, so what was granted first is looked at first.
+  // Tokens rise, so what was granted first is looked at first, also where it was taken back.
   std::ranges::sort(pending_, {}, [](const Pending& pending) {
-    const std::uint64_t token = pending.acquire == nullptr ? 0 : pending.acquire->token();
+    const std::uint64_t token =
+        pending.acquire == nullptr ? 0 : pending.acquire->grant().fencing_token();
     return std::pair(token, pending.call->serial);
   });
   for (Pending& pending : pending_) CheckAnswer(pending);
