@@ -292,6 +292,13 @@ const char* I6NothingGoesEarly(const Transition& t) {
       IsForgotten(t.after, *t.context.limits, *t.context.settings, WallTime::max())) {
     return "a live record can be forgotten";
   }
+  const WallTime kept_until = WallTimeFromNanos(t.before.state_since_nanos()) +
+                              t.context.settings->key_retention +
+                              t.context.limits->key_retention_slack;
+  if (t.before.state() == State::COMPLETED && t.from == State::ABSENT &&
+      t.context.now.retention < kept_until) {
+    return "a result is forgotten early";
+  }
   if (t.step.granted && t.from == State::ABSENT && t.what.first_sent_at &&
       *t.what.first_sent_at <= std::max(t.context.now.retention - t.context.settings->key_retention,
                                         t.context.horizon)) {

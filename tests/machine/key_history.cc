@@ -185,7 +185,7 @@ void KeyHistory::Acquire(const Command& command, const World& world, Answer* rea
   *real = ViewStep(step);
   if (!step.refusal) View(response, real);
   if (response.has_grant() && response.grant().downstream_idempotency_key() != kDownstreamKey) {
-    complaint_ = "the downstream_idempotency_key is wrong";
+    complaint_ = "I5: the downstream key is another one";
   }
   if (response.has_grant() && (response.grant().recover_action() ==
                                v1::Grant::RECOVER_ACTION_UNSPECIFIED) != real->grant->execute) {

@@ -42,11 +42,15 @@ void RandomRun::Batch() {
     if (pending_.empty() || !OneIn(6)) return;
     pending_[random_() % pending_.size()].call->SetGone();
   };
+  const bool fault = harness_.next_commit != storage::Fault::kNone;
   const int stalls = harness_.steps.stalls;
   const int lapses = harness_.steps.lapses;
   harness_.Run();
   Count("stalls") += harness_.steps.stalls - stalls;
   Count("lapses") += harness_.steps.lapses - lapses;
+  if (fault && harness_.next_commit == storage::Fault::kNone && !harness_.failed()) {
+    Violated("D4: a commit failed, and the partition goes on");
+  }
   Check();
   if (harness_.failed() || OneIn(150)) Restart();
   LetTimePass();
@@ -279,8 +283,14 @@ void RandomRun::CheckGrant(const Pending& pending) {
       }
     }
   }
-  if (call.undone()) ++Count("unsent grants");
+  if (call.undone()) {
+    ++Count("unsent grants");
+    if (!key.promises.contains(grant.fencing_token())) {
+      key.unsent_tokens.insert(grant.fencing_token());
+    }
+  }
   if (call.gone()) return;
+  key.unsent_tokens.erase(grant.fencing_token());
   if (key.tokens.empty() || key.tokens.back() < grant.fencing_token()) {
     key.tokens.push_back(grant.fencing_token());
   }
@@ -336,6 +346,9 @@ void RandomRun::CheckKeys() {
         (state != State::COMPLETED || record->result().provider_reference() != *key.result)) {
       Violated("I2: the result of " + name + " is gone or another one");
     }
+    if (state == State::HELD && key.unsent_tokens.contains(record->fencing_token())) {
+      Violated("L9: a grant that nobody was told of stands on " + name);
+    }
     for (const Pending& pending : pending_) {
       if (pending.key != name || !MayStillWait(*pending.call)) continue;
       if (state == State::COMPLETED) Violated("a call waits for " + name + ", which is completed");
@@ -376,6 +389,8 @@ void RandomRun::Restart() {
   harness_.next_commit = storage::Fault::kNone;
   harness_.Restart();
   pending_.clear();
+  // Whom the process before had told is not known any more.
+  for (auto& [name, key] : keys_) key.unsent_tokens.clear();
 }
 
 }  // namespace latchkey

@@ -59,7 +59,8 @@ class RandomRun {
     std::map<std::uint64_t, Promise> promises;
     std::set<std::uint64_t> ended_tokens;  // somebody tried to end them
     std::set<std::string> ended_attempts;
-    std::optional<std::string> result;  // acknowledged
+    std::set<std::uint64_t> unsent_tokens;  // that nobody was told of
+    std::optional<std::string> result;      // acknowledged
   };
 
   // Drawing.
