@@ -19,8 +19,23 @@ namespace {
 constexpr char kNamespacesTable[] = "namespaces";
 constexpr char kOtherNamespaces[] = "*";
 
+// A message repeats what stands in the file, which may be anything; it stays one line of text.
+std::string OnOneLine(const std::string& text) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string line;
+  for (const char byte : text) {
+    const auto code = static_cast<unsigned char>(byte);
+    if (code >= ' ' && code != 0x7F) {
+      line += byte;
+    } else {
+      line += {'\\', 'x', kDigits[code / 16], kDigits[code % 16]};
+    }
+  }
+  return line;
+}
+
 absl::Status Wrong(const std::string& where, const std::string& what) {
-  return absl::InvalidArgumentError(where + ": " + what);
+  return absl::InvalidArgumentError(OnOneLine(where + ": " + what));
 }
 
 absl::StatusOr<std::uint64_t> ParseNumber(const std::string& text, std::uint64_t least,

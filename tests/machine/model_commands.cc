@@ -10,12 +10,12 @@ namespace {
 constexpr Nanos kTick = 100'000'000;
 
 template <class T, std::size_t size>
-const T& Pick(Random& random, const std::array<T, size>& choices) {
+const T& Pick(Choices& random, const std::array<T, size>& choices) {
   return choices[static_cast<std::size_t>(random.Below(static_cast<int>(size)))];
 }
 
 // What it is worth trying often is listed more than once.
-Kind RandomKind(Random& random) {
+Kind RandomKind(Choices& random) {
   static constexpr std::array kWeights = {
       std::pair{Kind::kAcquire, 28},     std::pair{Kind::kRenew, 12},
       std::pair{Kind::kCheck, 5},        std::pair{Kind::kRecord, 6},
@@ -38,7 +38,7 @@ Kind RandomKind(Random& random) {
   return Kind::kAcquire;
 }
 
-TokenChoice RandomToken(Random& random) {
+TokenChoice RandomToken(Choices& random) {
   if (!random.OneIn(4)) return TokenChoice::kNewest;
   static constexpr std::array kOthers = {TokenChoice::kOlder, TokenChoice::kOlder,
                                          TokenChoice::kOlder, TokenChoice::kOtherKey,
@@ -48,18 +48,18 @@ TokenChoice RandomToken(Random& random) {
 
 // Lease and body ends are near and tried all the time; retention is far, and jumping there ends
 // everything else.
-TimeStep RandomStep(Random& random) {
+TimeStep RandomStep(Choices& random) {
   if (!random.OneIn(3)) return static_cast<TimeStep>(random.Below(4));
   if (!random.OneIn(4)) return static_cast<TimeStep>(4 + random.Below(4));
   return static_cast<TimeStep>(8 + random.Below(5));
 }
 
-std::string RandomFingerprint(Random& random) {
+std::string RandomFingerprint(Choices& random) {
   static const std::array<std::string, 8> kFingerprints = {"", "", "", "A", "A", "A", "A", "B"};
   return Pick(random, kFingerprints);
 }
 
-void FillAcquire(Random& random, Command* command) {
+void FillAcquire(Choices& random, Command* command) {
   AcquireCall& call = command->acquire;
   call.lease = kTick * (1 + random.Below(5));
   call.wait = random.OneIn(3) ? kTick * 10 : 0;
@@ -75,7 +75,7 @@ void FillAcquire(Random& random, Command* command) {
   }
 }
 
-void FillRenew(Random& random, Command* command) {
+void FillRenew(Choices& random, Command* command) {
   if (random.OneIn(2)) command->renew.lease = kTick * (1 + random.Below(6));
   command->renew.started = random.OneIn(6);
   static const std::array<std::string, 4> kCheckpoints = {"", "step 1", "step 2", "after step 2"};
@@ -83,7 +83,7 @@ void FillRenew(Random& random, Command* command) {
   if (random.OneIn(10)) command->creation_refusal = "STORAGE_FULL";
 }
 
-void FillReport(Random& random, Command* command) {
+void FillReport(Choices& random, Command* command) {
   // Long ones that are equal once they are cut, and one whose cut would split a character.
   static const std::array<std::string, 6> kCodes = {"",         "ok",          "ok",
                                                     "declined", "declined: 1", "declined: 2"};
@@ -117,7 +117,7 @@ std::uint64_t Random::Next() {
   return z ^ (z >> 31);
 }
 
-Command RandomCommand(Random& random, int callers) {
+Command RandomCommand(Choices& random, int callers) {
   Command command;
   command.kind = RandomKind(random);
   command.same_batch = random.OneIn(4);

@@ -1,6 +1,6 @@
-// Random commands for the model test. A command names its token, attempt and time by what they are
-// to the key ("the newest", "just before the lease ends"), so that a sequence still makes sense
-// after commands were taken out of it: that is how a failing one is made short.
+// Random commands for the model test and its fuzzer. A command names its token, attempt and time by
+// what they are to the key ("the newest", "just before the lease ends"), so that a sequence still
+// makes sense after commands were taken out of it: that is how a failing one is made short.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,23 @@
 
 namespace latchkey::naive {
 
+// Where the commands come from: chance, or the bytes that a fuzzer tries.
+class Choices {
+ public:
+  virtual ~Choices() = default;
+  // 0 to `bound` - 1.
+  virtual int Below(int bound) = 0;
+  bool OneIn(int n) { return Below(n) == 0; }
+};
+
 // Small, fast, and the same everywhere (Vigna's splitmix64).
-class Random {
+class Random final : public Choices {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
   std::uint64_t Next();
-  // 0 to `bound` - 1.
-  int Below(int bound) { return static_cast<int>(Next() % static_cast<std::uint64_t>(bound)); }
-  bool OneIn(int n) { return Below(n) == 0; }
+  int Below(int bound) override {
+    return static_cast<int>(Next() % static_cast<std::uint64_t>(bound));
+  }
 
  private:
   std::uint64_t state_;
@@ -83,7 +92,7 @@ struct Command {
   std::string creation_refusal;
 };
 
-Command RandomCommand(Random& random, int callers);
+Command RandomCommand(Choices& random, int callers);
 
 // For people: one line, with what matters to its kind.
 std::string Print(const Command& command);

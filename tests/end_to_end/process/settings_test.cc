@@ -95,6 +95,16 @@ TEST_F(SettingsTest, WrongSettingsNameTheirLine) {
   EXPECT_THAT(message("namespaces = 1\n"), HasSubstr(":1"));
 }
 
+// Whatever stands in the file.
+TEST_F(SettingsTest, WhatIsWrongIsSaidOnOneLine) {
+  const auto message = [&](const std::string& text) {
+    return std::string(Read({File(text)}).status().message());
+  };
+  EXPECT_THAT(message("accept_clock_step = tru\n"), HasSubstr("saw 'tru\\x0a'"));
+  EXPECT_THAT(message("\"a\\nb\" = 1\n"), HasSubstr("no setting \"a\\x0ab\""));
+  EXPECT_THAT(message("log_level = \"\\u007F\"\n"), HasSubstr("\"\\x7f\""));
+}
+
 TEST_F(SettingsTest, LeasesAreNoLongerThanTheContractSays) {
   EXPECT_EQ(MustRead({"--lease-duration-max=15m"}).server.namespaces.others().lease_duration_max,
             15min);
