@@ -154,8 +154,7 @@ def main():
     try:
         run = Run(options, directory)
         run.run()
-        verdicts = run.judge()
-        status = max(verdict.returncode for verdict in verdicts.values())
+        status = max(judge().returncode for judge in (run.linearize, run.check))
     except (Failure, subprocess.TimeoutExpired) as failure:
         print(f"tools/crash: {failure}", file=sys.stderr)
     finally:

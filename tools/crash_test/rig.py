@@ -138,20 +138,20 @@ class Rig:
             self.server.kill()
         self.log.close()
 
-    def judge(self, *checker_options, **how):
-        """What each of the judges did, by name.
+    # The judges are other programs, which are given the directory and nothing else. What they did is
+    # answered; `how` is for subprocess.run.
 
-        They are other programs, which are given the directory and nothing else; `how` is for
-        subprocess.run.
-        """
-        judges = {"linearizability": [self.options.linearizability],
-                  "the checker": [sys.executable, "-B", HERE / "checker.py", *checker_options]}
-        verdicts = {}
-        for name, command in judges.items():
-            verdicts[name] = subprocess.run([*command, self.directory], check=False, timeout=600, **how)
-            if verdicts[name].returncode not in (0, 1):
-                raise Failure(f"{name} could not judge the run: {verdicts[name].stderr or 'see above'}")
-        return verdicts
+    def check(self, *options, **how):
+        return self._judge([sys.executable, "-B", HERE / "checker.py", *options], how)
+
+    def linearize(self, **how):
+        return self._judge([self.options.linearizability], how)
+
+    def _judge(self, command, how):
+        verdict = subprocess.run([*command, self.directory], check=False, timeout=600, **how)
+        if verdict.returncode not in (0, 1):
+            raise Failure(f"{command[-1]} could not judge the run: {verdict.stderr or 'see above'}")
+        return verdict
 
 
 def known_keys(directory):

@@ -88,13 +88,13 @@ def run_round(options, totals, progress):
         run.run(progress)
         progress.show("judging")
         counts = directory / "counts.json"
-        verdicts = run.judge("--partial", f"--counts={counts}", capture_output=True, text=True)
-        clean = all(verdict.returncode == 0 for verdict in verdicts.values())
+        linear = run.linearize(capture_output=True, text=True)
+        checked = run.check("--partial", f"--counts={counts}", capture_output=True, text=True)
         progress.end()
+        clean = linear.returncode == checked.returncode == 0
         if not clean:
-            print("".join(verdict.stdout for verdict in verdicts.values()), flush=True)
-        totals.add(run, json.loads(counts.read_text(encoding="utf-8")),
-                   verdicts["linearizability"].stdout.splitlines()[-1])
+            print(linear.stdout + checked.stdout, flush=True)
+        totals.add(run, json.loads(counts.read_text(encoding="utf-8")), linear.stdout.splitlines()[-1])
     finally:
         if clean and not options.keep:
             shutil.rmtree(directory)

@@ -27,6 +27,8 @@ PAUSES = [
     (("server",), 0.5), (("server", "caller"), 3), (("holder",), 0.5), (("server", "holder"), 1),
     (("holder", "caller"), 3), (("server", "caller"), 0.5),
 ]
+# Where the holders alone are looked at.
+HOLDERS_STOPPED = [(("holder",), 3), (("holder", "holder"), 3), (("holder",), 3), (("holder",), 3)]
 
 
 class Round(Run):

@@ -31,14 +31,21 @@ def _check_tokens(key, acts, report):
             newest = act
 
 
-def _check_updates(key, acts, report):
-    before = None
+def lost_updates(acts):
+    """Pairs of writes that follow each other, where the later one knows nothing of the one before."""
+    last = {}
     for act in acts:
         if act.kind != "write" or not act.accepted:
             continue
+        before = last.get(act.key)
         if act.value != (before.value if before else 0) + 1:
-            report.add("L3", key, f"an update was lost: the register went to {act.value}", before, act)
-        before = act
+            yield before, act
+        last[act.key] = act
+
+
+def _check_updates(key, acts, report):
+    for before, act in lost_updates(acts):
+        report.add("L3", key, f"an update was lost: the register went to {act.value}", before, act)
 
 
 def _check_charges(key, charges, report):

@@ -2,6 +2,7 @@
 
 import collections
 
+from judge.effects import lost_updates
 from judge.facts import acknowledges
 from judge.history import GIVEN_UP, nanos
 from judge.waiting import served_in_order
@@ -48,6 +49,7 @@ def count(history, keys):
             counts["calls given up"] += call.status in GIVEN_UP
     for act in history.acts:
         counts[f"resource: {act.told}"] += 1
+    counts["updates lost"] = sum(1 for _ in lost_updates(history.acts))
     for key in keys.values():
         _count_tokens(history, key, counts)
         _count_results(key, counts)
