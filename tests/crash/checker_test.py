@@ -34,6 +34,18 @@ def l3_older_token_is_newest(story, broken):
     story.dump = [record("IN_DOUBT", 2)]
 
 
+def l3_resource_accepts_an_old_token(story, broken):
+    story.grant(0, 1, "a", 1, on_lapse="FORGET")
+    story.act("read", 2, 0)
+    story.act("write", 1, 1, accepted=broken)
+
+
+def l3_update_of_the_resource_is_lost(story, broken):
+    story.grant(0, 1, "a", 1, on_lapse="FORGET")
+    story.act("write", 1, 1)
+    story.act("write", 2, 1 if broken else 2)
+
+
 def l4_ends_before_its_duration(story, broken):
     story.grant(0, 1, "a", 1)
     story.renew(*((500, 501) if broken else (1500, 1501)), 1, refused="LEASE_EXPIRED")
@@ -48,6 +60,12 @@ def l5_ends_before_its_holder_thinks(story, broken):
     story.grant(0, 1, "a", 1, lease=200, remaining=900 if broken else 200)
     story.renew(500, 501, 1, refused="LEASE_EXPIRED")
     story.dump = [record("IN_DOUBT")]
+
+
+def l5_client_believes_in_a_lease_that_is_over(story, broken):
+    story.grant(0, 1, "a", 1, lease=100, on_lapse="FORGET")
+    story.grant(500, 501, "b", 2, on_lapse="FORGET")
+    story.event(600, "believes", namespace="default", key="k", token=1 if broken else 2)
 
 
 def l6_dead_lease_is_renewed(story, broken):
@@ -130,6 +148,21 @@ def i1_another_claimant(story, broken):
     story.contention(500, 501, "b", "c" if broken else "a")
 
 
+def i1_kept_from_its_own_grant(story, broken):
+    story.grant(0, 1, "a", 1, on_lapse="FORGET")
+    if broken:
+        story.contention(500, 501, "a", "a")
+    else:
+        story.grant(500, 501, "a", 1, replayed=True, on_lapse="FORGET")
+
+
+def i1_attempt_is_over_that_nobody_ended(story, broken):
+    story.acquire(0, 10, "a", status=AWAY, on_lapse="FORGET")
+    if not broken:
+        story.grant(20, 21, "b", 1, on_lapse="FORGET")
+    story.acquire(2000, 2001, "a", refused="ATTEMPT_ENDED", on_lapse="FORGET")
+
+
 def i2_result_changes(story, broken):
     story.grant(0, 1, "a", 1)
     story.record(10, 11, 1)
@@ -148,6 +181,13 @@ def i2_payload_is_not_what_was_recorded(story, broken):
     story.grant(0, 1, "a", 1)
     story.record(10, 11, 1)
     story.dump = [record("COMPLETED", result=result(payload="eA==" if broken else ""))]
+
+
+def i2_result_is_not_that_of_the_payment(story, broken):
+    story.grant(0, 1, "a", 1, on_lapse="FORGET")
+    story.act("charge", 1, "payment-1", told="charged")
+    story.dump = [{**record("COMPLETED", result=result("payment-2" if broken else "payment-1")),
+                   "namespace": "holders"}]
 
 
 def i3_stale_claimant_records(story, broken):
@@ -210,6 +250,12 @@ def i5_marked_run_is_forgotten(story, broken):
 
 def i5_execute_grant_is_not_the_first(story, broken):
     story.grant(0, 1, "a", 1, number=2 if broken else 1, on_lapse="FORGET")
+
+
+def i5_pays_twice(story, broken):
+    story.grant(0, 1, "a", 1, on_lapse="FORGET")
+    story.act("charge", 1, "payment-1", told="charged")
+    story.act("charge", 2, "payment-2" if broken else "payment-1", told="charged" if broken else "charged before")
 
 
 def i6_completed_key_is_forgotten(story, broken):
@@ -346,6 +392,15 @@ class NoFalseAlarmTest(unittest.TestCase):
         story.contention(10, 4011, "b", "c", wait=4000, elapsed=4000, accept_recover=False)
         story.grant(1000, 2002, "c", 2, mode="RECOVER", number=2, lease=3000, wait=3000, elapsed=1001)
         story.dump = [record("IN_DOUBT", 2, "c")]
+        self.check(story)
+
+    def test_call_that_came_to_a_stopped_server_is_queued_when_it_goes_on(self):
+        story = Story()
+        story.grant(0, 1, "a", 1, lease=9000)
+        story.event(3500, "paused", name="server", begin=100_000_000)
+        story.release(4000, 4001, 1, "ABSENT")
+        story.grant(3600, 4002, "b", 2, wait=5000, elapsed=400, lease=200, on_lapse="FORGET")
+        story.grant(150, 4302, "c", 3, wait=5000, elapsed=4151, on_lapse="FORGET")
         self.check(story)
 
     def test_retry_keeps_its_place_in_the_queue(self):

@@ -38,10 +38,16 @@ class Story:
     def __init__(self):
         self._lines = []
         self._calls = 0
+        self._acts = []
         self.dump = []
 
-    def event(self, at, name, **more):
-        self._lines.append({"t": at * 1_000_000, "event": name, **more})
+    def event(self, at, event, **more):
+        self._lines.append({"t": at * 1_000_000, "event": event, **more})
+
+    def act(self, kind, token, value, accepted=True, told=""):
+        """What a holder did to the resource."""
+        self._acts.append({"act": kind, "name": KEY, "token": token, "value": value, "accepted": accepted,
+                           "told": told})
 
     def kill(self, at):
         self.event(at, "killed", where="random")
@@ -117,6 +123,8 @@ class Story:
             path = pathlib.Path(directory)
             (path / "c1.history").write_text("".join(json.dumps(line) + "\n" for line in self._lines),
                                              encoding="utf-8")
+            (path / "resource.log").write_text("".join(json.dumps(line) + "\n" for line in self._acts),
+                                               encoding="utf-8")
             dump = {"begin": end * 1_000_000, "records": self.dump, "end": (end + 1) * 1_000_000}
             (path / "dump.json").write_text(json.dumps(dump), encoding="utf-8")
             report, _ = checker.judge(read(path))

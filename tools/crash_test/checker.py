@@ -1,15 +1,17 @@
 """Judges a run of the crash tests from its histories and its final dump, and from nothing else.
 
-    checker.py [--partial] DIRECTORY
+    checker.py [--partial] [--counts FILE] DIRECTORY
 
 Exits with 0 if no promise was broken and everything was exercised, 1 if not, 2 if it cannot judge. With
---partial it does not matter what was exercised.
+--partial it does not matter what was exercised; with --counts this goes into a file, as JSON.
 """
 
 import argparse
+import json
+import pathlib
 import sys
 
-from judge import exercised, leases, rest, results, runs, tokens, waiting
+from judge import attempts, beliefs, effects, exercised, leases, rest, results, runs, tokens, waiting
 from judge.facts import gather
 from judge.history import BadHistory, read
 from judge.report import Report
@@ -23,16 +25,19 @@ def judge(history):
     report = Report(history)
     tokens.check(keys, report)
     rest.check(history, keys, report)
+    beliefs.check(history, keys, report)
+    effects.check(history, keys, report)
     for key in keys.values():
         leases.check(key, report)
-        waiting.check(key, report)
+        attempts.check(key, report)
+        waiting.check(history, key, report)
         results.check(key, report)
         runs.check(history, key, report)
     return report, keys
 
 
-def _print_counts(counts):
-    names = sorted(counts.keys() | set(exercised.required()))
+def print_counts(counts, required):
+    names = sorted(counts.keys() | set(required))
     half = (len(names) + 1) // 2
     for left, right in zip(names[:half], names[half:] + [None]):
         line = f"  {left:<34}{counts[left]:>7}"
@@ -44,6 +49,7 @@ def _print_counts(counts):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--partial", action="store_true")
+    parser.add_argument("--counts", type=pathlib.Path)
     parser.add_argument("directory")
     options = parser.parse_args()
     try:
@@ -53,8 +59,11 @@ def main():
         return 2
     report, keys = judge(history)
     counts = exercised.count(history, keys)
-    print("exercised:")
-    _print_counts(counts)
+    if options.counts is None:
+        print("exercised:")
+        print_counts(counts, exercised.required())
+    else:
+        options.counts.write_text(json.dumps({**counts, **report.counts()}), encoding="utf-8")
     report.print(_SHOWN)
     missing = [] if options.partial else [name for name in exercised.required() if counts[name] == 0]
     for name in missing:

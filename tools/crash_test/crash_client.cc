@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,18 +30,24 @@ struct Options {
   std::string name;
   std::uint64_t seed = 1;
   int callers = 12;
+  int connections = 1;
   bool over_session = false;
   std::string keys;
   std::string dump;
 };
 
-void RunCallers(const Options& options, Service& service, const sigset_t& signals) {
+void RunCallers(const Options& options, History& history, const sigset_t& signals) {
+  std::vector<std::unique_ptr<Service>> services;
+  for (int number = 0; number < options.connections; ++number) {
+    services.push_back(std::make_unique<Service>(options.address, history, options.over_session));
+  }
   std::atomic<bool> stop = false;
   Claims claims;
   std::vector<std::thread> threads;
   threads.reserve(static_cast<std::size_t>(options.callers));
   for (int number = 0; number < options.callers; ++number) {
     threads.emplace_back([&, number] {
+      Service& service = *services[static_cast<std::size_t>(number) % services.size()];
       Caller caller(service, claims, options.name + "-" + std::to_string(number),
                     options.seed * 1000 + static_cast<std::uint64_t>(number), stop);
       caller.Run();
@@ -61,11 +68,11 @@ int Run(const Options& options) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   History history(options.history, options.name);
-  Service service(options.address, history, options.over_session);
   if (options.dump.empty()) {
-    RunCallers(options, service, signals);
+    RunCallers(options, history, signals);
     return 0;
   }
+  Service service(options.address, history, options.over_session);
   Settle(service);
   if (Dump(service, options.keys, options.dump)) return 0;
   std::fprintf(stderr, "crash_client: the records cannot be read; see %s\n",
@@ -85,6 +92,8 @@ int main(int argc, char** argv) {
   app.add_option("--name", options.name, "names this client in the history")->required();
   app.add_option("--seed", options.seed, "what the callers do");
   app.add_option("--callers", options.callers, "so many at once");
+  app.add_option("--connections", options.connections, "so many, shared by the callers")
+      ->check(CLI::PositiveNumber);
   app.add_flag("--session", options.over_session, "over a session, not by unary calls");
   app.add_option("--keys", options.keys, "with --dump: keys to show, if there is no record, too");
   app.add_option("--dump", options.dump, "let all keys come to rest, and write the records here");

@@ -71,6 +71,13 @@ void History::EndWithStatus(const std::string& id, std::int64_t at, int code,
         ",\"reason\":" + Quoted(reason) + ",\"message\":" + Quoted(message) + "}\n");
 }
 
+void History::NoteBelief(std::int64_t before, const std::string& key_namespace,
+                         const std::string& key, std::uint64_t fencing_token) {
+  Write("{\"t\":" + std::to_string(before) + R"(,"event":"believes","namespace":)" +
+        Quoted(key_namespace) + ",\"key\":" + Quoted(key) +
+        ",\"token\":" + std::to_string(fencing_token) + "}\n");
+}
+
 void History::Write(const std::string& line) {
   if (::write(file_, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return;
   std::fprintf(stderr, "crash_client: cannot write the history\n");

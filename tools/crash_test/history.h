@@ -19,6 +19,8 @@ std::int64_t MonotonicNanos();
 //   {"t":NANOS,"id":"ID","reply":{...}}                              it was answered OK, or else
 //   {"t":NANOS,"id":"ID","status":CODE,"reason":"...","message":"..."}
 //
+//   {"t":NANOS,"event":"believes","namespace":"...","key":"...","token":N}
+//
 // Messages are in Protobuf's JSON form, with the fields' own names. Thread-safe.
 class History {
  public:
@@ -34,6 +36,9 @@ class History {
   void EndWithReply(const std::string& id, std::int64_t at, const google::protobuf::Message& reply);
   void EndWithStatus(const std::string& id, std::int64_t at, int code, const std::string& reason,
                      const std::string& message);
+  // The client said, after `before`, that it holds this lease.
+  void NoteBelief(std::int64_t before, const std::string& key_namespace, const std::string& key,
+                  std::uint64_t fencing_token);
 
  private:
   void Write(const std::string& line);

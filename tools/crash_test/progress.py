@@ -1,4 +1,4 @@
-"""One line that says how far a run is."""
+"""One line that says how far a run is, on standard error."""
 
 import sys
 
@@ -7,16 +7,16 @@ class Progress:
     """Rewritten on a terminal; elsewhere a plain line for each."""
 
     def __init__(self):
-        self._rewrites = sys.stdout.isatty()
+        self._rewrites = sys.stderr.isatty()
         self._open = False
 
     def show(self, text):
         if self._rewrites:
-            print(f"\r\033[K{text}", end="", flush=True)
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
             self._open = True
         else:
-            print(text, flush=True)
+            print(text, file=sys.stderr, flush=True)
 
     def end(self):
         if self._open:
-            print(flush=True)
+            print(file=sys.stderr, flush=True)

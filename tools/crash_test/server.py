@@ -13,7 +13,8 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
-def _die_with_parent():
+def die_with_parent():
+    """In a new child: it does not outlive whoever started it."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -42,7 +43,7 @@ class Server:
                 [program, f"--listen-address={address}", f"--store=rocksdb:{directory}/store",
                  "--drain-timeout=2s"],
                 env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=errors,
-                preexec_fn=_die_with_parent)
+                preexec_fn=die_with_parent)
         os.set_blocking(self._process.stdout.fileno(), False)
 
     def await_serving(self, seconds):
@@ -64,11 +65,8 @@ class Server:
         except subprocess.TimeoutExpired:
             return False
 
-    def pause(self, seconds):
-        """Stops it for so long, as a machine that hangs does."""
-        self._process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self._process.send_signal(signal.SIGCONT)
+    def send_signal(self, number):
+        self._process.send_signal(number)
 
     def terminate(self):
         self._log.write(event="terminate")

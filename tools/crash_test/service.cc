@@ -20,23 +20,24 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 30);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 30);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // a call in the history is sent once
   // By its scheme, so that no resolver is asked, which has a pause of its own.
   return grpc::CreateCustomChannel("ipv4:" + address, grpc::InsecureChannelCredentials(),
                                    arguments);
 }
 
-std::string ReasonOf(const grpc::Status& status) {
+}  // namespace
+
+std::string ReasonIn(const std::string& error_details) {
   google::rpc::Status details;
-  if (!details.ParseFromString(status.error_details())) return "";
+  if (!details.ParseFromString(error_details)) return "";
   for (const auto& detail : details.details()) {
     google::rpc::ErrorInfo info;
     if (detail.UnpackTo(&info) && info.domain() == "latchkey") return info.reason();
   }
   return "";
 }
-
-}  // namespace
 
 Service::Service(const std::string& address, History& history, bool over_session)
     : history_(history),
@@ -59,7 +60,7 @@ Answer<Response> Service::Note(const std::string& id, Answer<Response> answer) {
   if (answer.ok()) {
     history_.EndWithReply(id, at, answer.response);
   } else {
-    answer.reason = ReasonOf(answer.status);
+    answer.reason = ReasonIn(answer.status.error_details());
     history_.EndWithStatus(id, at, answer.status.error_code(), answer.reason,
                            answer.status.error_message());
   }

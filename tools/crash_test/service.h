@@ -16,6 +16,9 @@ namespace latchkey::crash {
 
 using Milliseconds = std::chrono::milliseconds;
 
+// The reason that the service gives in the details of a gRPC status; empty if it gives none.
+std::string ReasonIn(const std::string& error_details);
+
 // How a call ended.
 template <class Response>
 struct Answer {

@@ -16,7 +16,7 @@ using State = v1::CheckResultResponse;
 constexpr Milliseconds kPatience{20'000};
 constexpr int kWaitSeconds = 10;  // far more than any lease of the callers
 constexpr int kFailuresMax = 3;   // enough to judge; each of them takes that long
-constexpr const char* kNamespaces[] = {"default", "other"};
+constexpr const char* kNamespaces[] = {"default", "other", "holders"};
 
 std::vector<v1::Record> List(Service& service, State::State state) {
   std::vector<v1::Record> records;

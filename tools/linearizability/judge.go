@@ -113,7 +113,7 @@ func (key *keyHistory) printWindow(fitting []*operation, out io.Writer) {
 			begin = fitting[i].from
 		}
 	}
-	fmt.Fprintf(out, "VIOLATION S4: %s: no order of its operations explains %s of %s\n", key.name,
+	fmt.Fprintf(out, "violation: S4 %s: no order of its operations explains %s of %s\n", key.name,
 		stuck.call.rpc, stuck.call.id)
 	fmt.Fprintf(out, "    before it the key is %s\n", key.situationAfter(fitting))
 	for _, line := range key.window(begin, stuck, fits) {

@@ -37,7 +37,7 @@ func TestShowsAViolationInOrderOfTimeAndAsAPicture(t *testing.T) {
 	if status != 1 || !strings.HasSuffix(lastLine(printed), "violations=1 timeouts=0") {
 		t.Error(printed)
 	}
-	order := regexp.MustCompile(`(?s)VIOLATION S4: default/k: .*CheckResult of c1\.3.*` +
+	order := regexp.MustCompile(`(?s)violation: S4 default/k: .*CheckResult of c1\.3.*` +
 		`the key is HELD token 1 .*AcquireLock a -> grant token 1.*\? .*RenewLease token 1.*` +
 		`!! .*CheckResult -> state ABSENT`)
 	if !order.MatchString(printed) {

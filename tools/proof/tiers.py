@@ -109,7 +109,7 @@ def _simulate(programs, seed, amount):
 
 
 def _faults(programs, seed, amount):
-    return ["python3", "-B", "tools/crash_test/faults.py", f"--programs={programs}",
+    return ["python3", "-B", "tools/fault_test/faults.py", f"--programs={programs}",
             "--linearizability=build/tools/linearizability", f"--pauses={amount}", f"--lost-replies={100 * amount}",
             f"--seed={seed}"], {}
 
@@ -138,8 +138,8 @@ TIERS = (
          slice=20, unit="kills", share=0.38, quick=20, long=800,
          counted=("acknowledged", "lapses", "recovered", "operations", "unknown")),
     Tier("faults", "the real server and its clients, stopped, and cut off by a proxy",
-         ("latchkeyd_failpoints", "crash_client"), _faults,
-         slice=3, unit="pauses", share=0.15, quick=6, long=100,
+         ("latchkeyd", "latchkeyd_failpoints", "crash_client", "fault_proxy", "holder_client"), _faults,
+         slice=6, unit="pauses", share=0.15, quick=6, long=100,
          counted=("lost_replies", "acknowledged", "recovered", "operations", "unknown")),
 )
 

@@ -2,6 +2,7 @@
 
 import collections
 
+from judge.effects import lost_updates
 from judge.facts import acknowledges
 from judge.history import GIVEN_UP, nanos
 from judge.waiting import served_in_order
@@ -13,7 +14,7 @@ _REASONS = ("STALE_FENCING_TOKEN", "LEASE_EXPIRED", "ALREADY_COMPLETED", "RESULT
 FAILPOINTS = ("random", "before_sync", "after_sync", "committed", "reserving_tokens", "reserved_tokens",
               "saving_retention", "saved_retention", "opened_store", "starting_service", "drained",
               "closing_store")
-_EVENTS = {"client_kill": "clients killed", "paused": "server paused"}
+_PAUSED = {"s": "server paused", "c": "callers paused", "h": "holders paused"}  # by the name of the process
 _WAITED = 20_000_000  # nanoseconds from its arrival on that a grant had to wait for
 
 
@@ -25,9 +26,20 @@ def count(history, keys):
             counts[f"killed at {event['where']}"] += 1
         elif event["event"] == "client_start":
             counts[f"clients by {event['transport']}"] += 1
-        elif event["event"] in _EVENTS:
-            counts[_EVENTS[event["event"]]] += 1
+        elif event["event"] == "client_kill":
+            counts["clients killed"] += 1
+        elif event["event"] == "paused":
+            counts[_PAUSED[event["name"][0]]] += 1
+        elif event["event"] == "network":
+            counts[f"network: {event['name'].replace('_', ' ')}"] += 1
+        elif event["event"] == "believes":
+            counts["leases believed in"] += 1
+    counts["two paused at once"] = _paused_at_once(history)
+    counts["lost replies made up for"] = _made_up_for(history)
+    counts["operations"] = len(history.calls)
     for call in history.calls:
+        counts["acknowledged"] += call.ok
+        counts["unknown"] += not call.ok and not call.refused
         if call.ok:
             counts[f"answered {call.rpc}"] += 1
         elif call.refused or call.reason:
@@ -35,11 +47,31 @@ def count(history, keys):
         else:
             counts["calls of unknown outcome"] += 1
             counts["calls given up"] += call.status in GIVEN_UP
+    for act in history.acts:
+        counts[f"resource: {act.told}"] += 1
+    counts["updates lost"] = sum(1 for _ in lost_updates(history.acts))
     for key in keys.values():
         _count_tokens(history, key, counts)
         _count_results(key, counts)
-        counts["waiters served in order"] += served_in_order(key)
+        counts["waiters served in order"] += served_in_order(history, key)
     return counts
+
+
+def _paused_at_once(history):
+    stopped = collections.Counter(event["begin"] for event in history.events if event["event"] == "paused")
+    return sum(1 for processes in stopped.values() if processes > 1)
+
+
+def _made_up_for(history):
+    """Calls that were answered with what an earlier one had done, whose answer was lost."""
+    unanswered, made_up_for = set(), 0
+    for call in history.calls:
+        identity = (call.rpc, call.key, call.request.get("attempt_id") or call.token)
+        repeats = call.ok and (call.reply.get("grant", {}).get("replayed") or call.reply.get("already_recorded"))
+        made_up_for += bool(repeats and identity in unanswered)
+        if not call.ok and not call.refused and call.end is not None:
+            unanswered.add(identity)
+    return made_up_for
 
 
 def _count_tokens(history, key, counts):
@@ -86,7 +118,7 @@ def _count_results(key, counts):
 
 def required():
     """What may not be zero."""
-    return ([f"killed at {name}" for name in FAILPOINTS] + list(_EVENTS.values()) +
+    return ([f"killed at {name}" for name in FAILPOINTS] + ["clients killed", "server paused"] +
             ["clients by unary", "clients by session"] +
             [f"answered {rpc}" for rpc in _RPCS] + [f"refused {reason}" for reason in _REASONS] +
             ["calls of unknown outcome", "calls given up", "waits granted", "waiters served in order",

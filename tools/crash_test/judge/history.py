@@ -72,14 +72,33 @@ class Call:
         return int(self.request.get("fencing_token") or self.request.get("expected_fencing_token") or 0)
 
 
+class Act:
+    """What a holder asked of the resource, and what the resource did."""
+
+    __slots__ = ("kind", "key", "token", "value", "idempotency_key", "accepted", "told", "lines")
+
+    def __init__(self, line, where):
+        self.kind = line["act"]  # read, write or charge
+        self.key = ("holders", line["name"])
+        self.token = line["token"]
+        self.value = line.get("value")  # of the register, after it
+        self.idempotency_key = line.get("idempotency_key")
+        self.accepted = line["accepted"]
+        self.told = line["told"]
+        self.lines = [where]
+
+
 class History:
     """Everything that the checker knows."""
 
-    def __init__(self, calls, events, dump):
+    def __init__(self, calls, events, dump, acts=()):
+        self.acts = list(acts)
         self.calls = sorted(calls, key=lambda call: call.sent)
         self.events = sorted(events, key=lambda event: event["t"])
         self.dump = dump
         self._kills = [event["t"] for event in self.events if event["event"] == "killed"]
+        self._pauses = sorted((event["begin"], event["t"]) for event in self.events
+                              if event["event"] == "paused")
         for call in self.calls:
             if call.ok or call.refused:
                 call.until = call.end
@@ -89,6 +108,14 @@ class History:
     def life(self, at):
         """The number of the server's life at this time."""
         return bisect.bisect_right(self._kills, at)
+
+    def after(self, time, duration):
+        """When so much time has passed in which no process was stopped."""
+        end = time + duration
+        for begin, until in self._pauses:
+            if until > time and begin < end:
+                end += until - max(begin, time)
+        return end
 
     def time_of(self, event):
         """When it happened first; None if it did not."""
@@ -102,6 +129,8 @@ class History:
 
 def _parse(path):
     """The lines of a file with their places. The last may be cut off: its writer was killed."""
+    if not path.exists():
+        return
     with open(path, encoding="utf-8") as lines:
         pending = None
         for number, text in enumerate(lines, 1):
@@ -127,11 +156,12 @@ def read(directory):
                 raise BadHistory(f"{where[0]}:{where[1]} answers a call that was not sent")
     if not calls:
         raise BadHistory(f"there are no histories in {directory}")
+    acts = [Act(line, where) for line, where in _parse(pathlib.Path(directory) / "resource.log")]
     try:
         dump = json.loads((pathlib.Path(directory) / "dump.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadHistory(f"there is no final dump: {error}") from error
-    return History(calls.values(), events, dump)
+    return History(calls.values(), events, dump, acts)
 
 
 def show(line):

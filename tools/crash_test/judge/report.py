@@ -39,9 +39,13 @@ class Report:
                 invariant = "D2"
         self.add(invariant, key, what, fact, later)
 
+    def counts(self):
+        """How many there are of each invariant."""
+        return collections.Counter(violation.invariant for violation in self.violations)
+
     def print(self, most):
         """All by number, and up to `most` of each invariant with what proves them."""
-        counts = collections.Counter(violation.invariant for violation in self.violations)
+        counts = self.counts()
         if counts:
             print("violations: " + ", ".join(f"{name} {counts[name]}" for name in INVARIANTS if counts[name]))
         shown = collections.Counter()
@@ -49,6 +53,6 @@ class Report:
             shown[violation.invariant] += 1
             if shown[violation.invariant] > most:
                 continue
-            print(f"VIOLATION {violation.invariant}: {violation.what}")
+            print(f"violation: {violation.invariant} {violation.what}")
             for line in violation.lines:
                 print(f"    {show(line)[:_LINE_MAX]}")

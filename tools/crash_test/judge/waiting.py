@@ -6,23 +6,23 @@ from judge.facts import HELD
 from judge.history import GIVEN_UP, nanos
 
 # A call that arrived is queued within this time, and its end is known to the server, however busy the
-# machine is.
+# machine is, not counting the times in which a process was stopped.
 _QUEUED = 500_000_000
 _KNOWN_GONE = 1_500_000_000
 
 
-def check(key, report):
-    _check_order(key, report)
-    _check_gone(key, report)
+def check(history, key, report):
+    _check_order(history, key, report)
+    _check_gone(history, key, report)
 
 
-def _waited(key):
+def _waited(history, key):
     """Calls that surely were in the queue: from when until when, and the call."""
     for call in key.calls:
         wait = nanos(call.request.get("wait_timeout"))
         if call.rpc != "AcquireLock" or not call.ok or not wait:
             continue
-        queued = call.end - nanos(call.reply.get("server_elapsed")) + _QUEUED
+        queued = history.after(call.end - nanos(call.reply.get("server_elapsed")), _QUEUED)
         if "contention" in call.reply:
             left = call.sent + wait
         elif "grant" in call.reply and not call.reply["grant"].get("replayed"):
@@ -33,7 +33,7 @@ def _waited(key):
             yield queued, left, call
 
 
-def _check_order(key, report):
+def _check_order(history, key, report):
     first_sent = {}
     for call in key.calls:
         if call.rpc == "AcquireLock":
@@ -41,7 +41,7 @@ def _check_order(key, report):
     granted = sorted((token for token in key.tokens if token.fresh is not None),
                      key=lambda token: token.begun[0])
     begins = [token.begun[0] for token in granted]
-    for queued, left, waiter in _waited(key):
+    for queued, left, waiter in _waited(history, key):
         for token in granted[bisect.bisect_left(begins, queued):]:
             if token.begun[0] >= left:
                 break
@@ -54,11 +54,11 @@ def _check_order(key, report):
             break
 
 
-def served_in_order(key):
+def served_in_order(history, key):
     """How many pairs of waiters were granted the key in the order in which they came."""
     later = sorted((token.fresh.sent, token.begun[0]) for token in key.tokens if token.fresh is not None)
     pairs = 0
-    for queued, left, waiter in _waited(key):
+    for queued, left, waiter in _waited(history, key):
         if "grant" in waiter.reply:
             came = later[bisect.bisect_left(later, (queued, 0)):bisect.bisect_left(later, (left, 0))]
             pairs += sum(1 for _, begun in came if begun > left)
@@ -75,7 +75,7 @@ def _granted(key):
             yield token.fresh.reply["grant"].get("previous_holder_id"), token.begun[0], token.fresh
 
 
-def _check_gone(key, report):
+def _check_gone(history, key, report):
     calls_of = {}
     for call in key.calls:
         if call.rpc == "AcquireLock":
@@ -84,7 +84,7 @@ def _check_gone(key, report):
         calls = calls_of.get(holder, ())
         if not calls or any(call.end is None or call.status not in GIVEN_UP for call in calls):
             continue
-        gone = max(call.end for call in calls) + _KNOWN_GONE
+        gone = history.after(max(call.end for call in calls), _KNOWN_GONE)
         for token in key.tokens:
             begun, ended = token.live
             if token.holder != holder and begun < ended and gone < ended <= before:
