@@ -1,8 +1,7 @@
 // Everything that can happen to one key at small scope breaks no invariant; and the search does
 // find what is broken on purpose, with a trace that cannot be shorter.
 //
-//   LATCHKEY_EXHAUSTIVE_TOKENS  grants ever made, up to 5; 3 if not given
-#include <cstdlib>
+// LATCHKEY_SEARCH_SECONDS searches further, for so long; see tests/support/search_report.h.
 #include <iostream>
 
 #include "tests/machine/explorer.h"
@@ -15,24 +14,25 @@ namespace {
 using State = v1::CheckResultResponse;
 using ::testing::ElementsAre;
 
-std::string TraceOf(const Report& report) {
-  std::string text = report.violation + ": " + report.sentence + "\n";
-  for (const std::string& move : report.trace) text += "  " + move + "\n";
-  return text;
+void NothingBreaks(Scope scope) {
+  Machine machine;
+  const SearchReport report = Explore(machine, scope);
+  std::cout << scope.callers << " callers, " << scope.tokens << " grants\n" << Describe(report);
+  EXPECT_EQ(report.violation, "");
+  EXPECT_GT(report.states, 10'000u);
+  EXPECT_GT(report.depth, 10);
 }
 
-TEST(ExhaustiveTest, NothingAtSmallScopeBreaksAnInvariant) {
-  Scope scope;
-  if (const char* tokens = std::getenv("LATCHKEY_EXHAUSTIVE_TOKENS")) {
-    scope.tokens = std::atoi(tokens);
-  }
-  Machine machine;
-  const Report report = Explore(machine, scope);
-  std::cout << report.states << " states, " << report.transitions << " transitions, depth "
-            << report.depth << ", " << scope.tokens << " tokens" << std::endl;
-  EXPECT_EQ(report.violation, "") << TraceOf(report);
-  EXPECT_GT(report.states, 1'000u);
-  EXPECT_GT(report.depth, 10);
+// Everything, with as many grants.
+TEST(ExhaustiveTest, NothingThatTwoCallersDoBreaksAnInvariant) {
+  NothingBreaks({.callers = 2, .tokens = 3, .bounds = {}});
+}
+
+TEST(ExhaustiveTest, NothingThatThreeCallersDoBreaksAnInvariant) {
+  Scope scope{.callers = 3, .tokens = 2, .bounds = {}};
+  if (SearchBounds::Long()) scope.tokens = 5;
+  scope.bounds = scope.bounds.OrFromEnvironment();
+  NothingBreaks(scope);
 }
 
 bool Holds(const KeyState& key) { return key.record && key.record->state() == State::HELD; }
@@ -144,17 +144,17 @@ void PrintTo(const Seeded& seeded, std::ostream* out) { *out << seeded.name; }
 class SeededRuleTest : public ::testing::TestWithParam<Seeded> {};
 
 TEST_P(SeededRuleTest, IsFoundByItsInvariantWithAMinimalTrace) {
-  const Report report = Explore(*GetParam().machine, Scope());
-  EXPECT_EQ(report.violation, GetParam().invariant) << TraceOf(report);
-  EXPECT_EQ(report.trace.size(), GetParam().moves) << TraceOf(report);
+  const SearchReport report = Explore(*GetParam().machine, Scope());
+  EXPECT_EQ(report.violation, GetParam().invariant) << Describe(report);
+  EXPECT_EQ(report.trace.size(), GetParam().moves) << Describe(report);
 }
 
 TEST_P(SeededRuleTest, HarmsItsCallers) {
   if (GetParam().harm == nullptr) return;
   Scope scope;
   scope.check_invariants = false;
-  const Report report = Explore(*GetParam().machine, scope);
-  EXPECT_EQ(report.violation, GetParam().harm) << TraceOf(report);
+  const SearchReport report = Explore(*GetParam().machine, scope);
+  EXPECT_EQ(report.violation, GetParam().harm) << Describe(report);
 }
 
 LapseForgetsDoubt lapse_forgets_doubt;
@@ -179,12 +179,12 @@ INSTANTIATE_TEST_SUITE_P(, SeededRuleTest, ::testing::ValuesIn(kSeeded),
                          [](const auto& seeded) { return std::string(seeded.param.name); });
 
 TEST(ExhaustiveTest, TheTraceTellsWhatHappened) {
-  const Report report = Explore(lapse_forgets_doubt, Scope());
+  const SearchReport report = Explore(lapse_forgets_doubt, Scope());
   EXPECT_EQ(report.sentence, "a run ended while its outcome is open");
   EXPECT_THAT(report.trace,
               ElementsAre("AcquireLock accept_recover by a IN_DOUBT", "Release UNKNOWN token 1",
                           "AcquireLock accept_recover by a FORGET", "a tick passes", "Lapse"))
-      << TraceOf(report);
+      << Describe(report);
 }
 
 }  // namespace

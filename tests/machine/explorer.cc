@@ -1,6 +1,7 @@
 #include "tests/machine/explorer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <functional>
 #include <unordered_set>
@@ -66,7 +67,7 @@ class Search {
     context_.key = "k";
   }
 
-  Report Run();
+  SearchReport Run();
 
  private:
   struct Node {
@@ -127,7 +128,7 @@ std::vector<Move> Search::MovesFrom(const World& world) const {
   if (world.state() == State::HELD && left > -kTick) moves.push_back({Action::kTick});
   if (world.state() == State::HELD && left <= Duration::zero()) moves.push_back({Action::kLapse});
   const bool may_grant = world.highest < static_cast<std::uint64_t>(scope_.tokens);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt <= scope_.callers; ++attempt) {
     const bool free = world.state() != State::HELD && world.state() != State::COMPLETED;
     if (!free || may_grant) {
       for (auto on_lapse : {OnLapse::IN_DOUBT, OnLapse::FORGET, OnLapse::FORGET_UNLESS_STARTED}) {
@@ -288,18 +289,26 @@ std::vector<std::string> Search::TraceTo(std::size_t node, const Move& last) con
   return trace;
 }
 
-Report Search::Run() {
-  Report report;
+SearchReport Search::Run() {
+  SearchReport report;
+  const auto start = std::chrono::steady_clock::now();
   std::unordered_set<std::size_t> seen;
   const std::hash<std::string> hash;
   nodes_.push_back({World().Encode(), 0, {}, 0});
   seen.insert(hash(nodes_[0].world));
+  report.complete = true;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const bool cut_short = nodes_.size() >= scope_.bounds.states ||
+                           std::chrono::steady_clock::now() - start > scope_.bounds.time;
+    if (cut_short || nodes_[i].depth >= scope_.bounds.depth) {
+      report.complete = false;
+      break;
+    }
     const World world = World::Decode(nodes_[i].world);
     nodes_[i].world.clear();
     nodes_[i].world.shrink_to_fit();
     const int depth = nodes_[i].depth;
-    report.depth = depth;
+    report.depth = depth;  // all before this one were tried from
     for (const Move& move : MovesFrom(world)) {
       World next = world;
       ++report.transitions;
@@ -356,6 +365,6 @@ v1::CheckResultResponse::State World::state() const {
   return key.record ? key.record->state() : State::ABSENT;
 }
 
-Report Explore(Machine& machine, const Scope& scope) { return Search(machine, scope).Run(); }
+SearchReport Explore(Machine& machine, const Scope& scope) { return Search(machine, scope).Run(); }
 
 }  // namespace latchkey::exhaustive

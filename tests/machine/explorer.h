@@ -1,9 +1,9 @@
-// Searches, breadth first, everything that can happen to one key at small scope: two callers, a
-// clock of a few ticks, crashes that reload the durable part, calls that are lost, repeated, late
-// or carry old tokens. What the machine keeps is the state, together with a few ghosts: what
-// callers were told, what they did, and until when they believe to hold the key. Checks the
-// Invariants on every transition, and the ghosts for L5 (who believes to hold does hold) and I5
-// (the effect happens once).
+// Searches, breadth first, everything that can happen to one key at small scope: two or three
+// callers, a clock of a few ticks, crashes that reload the durable part, calls that are lost,
+// repeated, late or carry old tokens. What the machine keeps is the state, together with a few
+// ghosts: what callers were told, what they did, and until when they believe to hold the key.
+// Checks the Invariants on every transition, and the ghosts for L5 (who believes to hold does hold)
+// and I5 (the effect happens once).
 //
 // Callers are honest, as the contract demands: they act once on an EXECUTE grant, say NOT_EXECUTED
 // only of what they did not do, and RUN_NOT_EXECUTED only when nobody has acted or will.
@@ -15,10 +15,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/record_machine.h"
+#include "tests/support/search_report.h"
 
 namespace latchkey::exhaustive {
 
@@ -67,19 +67,12 @@ class Machine {
 };
 
 struct Scope {
-  int tokens = 3;                // grants ever made
+  int callers = 2;               // 2 or 3; the first of them makes two attempts
+  int tokens = 3;                // grants ever made, up to 5
   bool check_invariants = true;  // otherwise only the ghosts complain
+  SearchBounds bounds;
 };
 
-struct Report {
-  std::size_t states = 0;
-  std::size_t transitions = 0;
-  int depth = 0;          // moves to the farthest state
-  std::string violation;  // the invariant's name; empty: none is broken
-  std::string sentence;
-  std::vector<std::string> trace;  // the fewest moves that break it
-};
-
-Report Explore(Machine& machine, const Scope& scope);
+SearchReport Explore(Machine& machine, const Scope& scope);
 
 }  // namespace latchkey::exhaustive

@@ -12,13 +12,14 @@ namespace latchkey::exhaustive {
 
 inline constexpr Duration kTick = std::chrono::milliseconds(100);
 inline constexpr MonotonicTime kNow = MonotonicTime(std::chrono::hours(1));
-inline constexpr int kAttempts = 3;  // the first caller's, the second's, the first's next one
+inline constexpr int kAttemptsMax = 4;
 inline constexpr int kTokensMax = 5;
 
 inline std::string AttemptId(int attempt) {
   return std::string(1, static_cast<char>('a' + attempt));
 }
-inline std::string HolderId(int attempt) { return attempt % 2 == 0 ? "A" : "B"; }
+// The first caller's, the second's, the first's next one, the third's.
+inline std::string HolderId(int attempt) { return {"ABAC"[attempt]}; }
 inline constexpr Duration kLease = kTick;
 inline constexpr Duration kLongerLease = kTick * 2;
 
@@ -36,7 +37,7 @@ struct World {
   std::uint64_t highest = 0;
   // By token; [0] is not used.
   std::array<Holder, kTokensMax + 1> holders{};
-  std::array<bool, kAttempts> dead{};  // its caller is done with it: an answer reaches nobody
+  std::array<bool, kAttemptsMax> dead{};  // its caller is done with it: an answer reaches nobody
   // Who believes to hold the key, and for how long.
   std::uint64_t believer = 0;
   Duration belief = Duration::zero();

@@ -29,12 +29,14 @@ class StepCounter final : public PartitionObserver {
   void OnStep(const std::string&, const Step& step) override {
     grants += step.granted ? 1 : 0;
     lapses += step.lapsed ? 1 : 0;
+    if (on_step) on_step(step);
   }
   void OnStall(Duration) override { ++stalls; }
 
   int grants = 0;
   int lapses = 0;
   int stalls = 0;
+  std::function<void(const Step& step)> on_step;
 };
 
 class PartitionHarness {
