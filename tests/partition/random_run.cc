@@ -8,6 +8,8 @@ namespace {
 using R = v1::Refusal;
 
 constexpr Duration kLeases[] = {100ms, 200ms, 500ms, 1s, 2s};
+// So long an attempt that was given up is surely remembered, in batches.
+constexpr int kRemembered = 3;
 constexpr Duration kWaits[] = {0ms, 0ms, 200ms, 500ms, 1s, 3s};
 
 Limits SmallLimits() {
@@ -27,6 +29,7 @@ RandomRun::RandomRun(std::uint64_t seed) : random_(seed), harness_({}, SmallLimi
 }
 
 void RandomRun::Batch() {
+  ++batch_;
   highest_token_ = owners_.empty() ? 0 : owners_.rbegin()->first;
   for (std::uint64_t calls = random_() % 6; calls > 0; --calls) SubmitAny();
   CancelSome();
@@ -249,6 +252,7 @@ void RandomRun::CheckAnswer(Pending& pending) {
   }
   if (call.shared() != nullptr) ++Count("answered by completion");
   if (pending.renew != nullptr) CheckRenewal(pending);
+  if (pending.release != nullptr) NoteGivenUp(pending);
   if (pending.record != nullptr && pending.record->ok()) {
     CheckResultOf(pending.key, pending.record->response().result().provider_reference());
     ++Count("recorded");
@@ -273,6 +277,7 @@ void RandomRun::CheckGrant(const Pending& pending) {
       return Violated("L2: a new grant has an old token");
     }
     if (pending.must_not_be_granted) return Violated("L9: a grant for a call known to be gone");
+    CheckNotGivenUp(pending);
     CheckFirstInFirstOut(pending);
     for (const auto& [token, promise] : key.promises) {
       const bool ended =
@@ -308,6 +313,22 @@ void RandomRun::CheckFirstInFirstOut(const Pending& granted) {
     if (other.place < granted.place && !passed_over) {
       return Violated("L8: somebody was overtaken on " + granted.key);
     }
+  }
+}
+
+void RandomRun::NoteGivenUp(const Pending& pending) {
+  const ReleaseCall& release = *pending.release;
+  if (!release.ok() || release.request().fencing_token() != 0) return;
+  if (release.response().state() == State::HELD) return;
+  keys_[pending.key].given_up[release.request().attempt_id()] = {release.serial, batch_};
+}
+
+void RandomRun::CheckNotGivenUp(const Pending& granted) {
+  const auto& given_up = keys_[granted.key].given_up;
+  const auto found = given_up.find(granted.acquire->request().attempt_id());
+  if (found == given_up.end() || found->second.batch < batch_ - kRemembered) return;
+  if (found->second.serial < granted.call->serial) {
+    Violated("L9: a grant for an attempt that was given up");
   }
 }
 
@@ -390,7 +411,10 @@ void RandomRun::Restart() {
   harness_.Restart();
   pending_.clear();
   // Whom the process before had told is not known any more.
-  for (auto& [name, key] : keys_) key.unsent_tokens.clear();
+  for (auto& [name, key] : keys_) {
+    key.unsent_tokens.clear();
+    key.given_up.clear();
+  }
 }
 
 }  // namespace latchkey

@@ -38,11 +38,17 @@ class RandomRun {
     CheckCall* check = nullptr;
     RenewCall* renew = nullptr;
     RecordCall* record = nullptr;
+    ReleaseCall* release = nullptr;
     std::string key;
     MonotonicTime gives_up;  // of a call that may wait
     std::uint64_t place = 0;
     bool was_waiting = false;          // when the batch began
     bool must_not_be_granted = false;  // its caller was known to be gone, or its time was up
+  };
+  // An attempt was given up, and the caller was told that it holds nothing.
+  struct GivenUp {
+    std::uint64_t serial;  // of the call
+    int batch;
   };
   struct Owner {
     std::string key;
@@ -59,8 +65,9 @@ class RandomRun {
     std::map<std::uint64_t, Promise> promises;
     std::set<std::uint64_t> ended_tokens;  // somebody tried to end them
     std::set<std::string> ended_attempts;
-    std::set<std::uint64_t> unsent_tokens;  // that nobody was told of
-    std::optional<std::string> result;      // acknowledged
+    std::map<std::string, GivenUp> given_up;  // by attempt
+    std::set<std::uint64_t> unsent_tokens;    // that nobody was told of
+    std::optional<std::string> result;        // acknowledged
   };
 
   // Drawing.
@@ -91,6 +98,7 @@ class RandomRun {
   void Remember(CheckCall& call, Pending& pending);
   void Remember(RenewCall& call, Pending& pending) { pending.renew = &call; }
   void Remember(RecordCall& call, Pending& pending) { pending.record = &call; }
+  void Remember(ReleaseCall& call, Pending& pending) { pending.release = &call; }
 
   // Checking.
   void Check();
@@ -99,6 +107,8 @@ class RandomRun {
   void CheckGrant(const Pending& pending);
   void CheckFirstInFirstOut(const Pending& granted);
   void CheckRenewal(const Pending& pending);
+  void NoteGivenUp(const Pending& pending);
+  void CheckNotGivenUp(const Pending& granted);
   void CheckResultOf(const std::string& name, const std::string& reference);
   void CheckKeys();
   void CheckCounts();
@@ -114,6 +124,7 @@ class RandomRun {
   std::vector<Pending> pending_;
   std::uint64_t highest_token_ = 0;  // before the batch at hand
   std::uint64_t places_ = 0;
+  int batch_ = 0;
   std::uint64_t attempts_ = 0;
   std::uint64_t references_ = 0;
   std::map<std::string, int> counts_;

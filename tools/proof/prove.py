@@ -40,7 +40,8 @@ def parse(arguments):
 def commit():
     """The commit, and whether the files are others."""
     def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+        done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
 
     return git("rev-parse", "--short=12", "HEAD") + (" with changes" if git("status", "--porcelain") else "")
 
@@ -68,19 +69,19 @@ def progress(state, seconds, text):
 
 
 def prove(options):
-    programs = build("release", TIERS)
     seconds = options.minutes * 60
     first_seed = options.seed if options.seed is not None else int(time.time())
     state = State.open(ROOT / "build/prove/state.json", commit(), first_seed, options.fresh)
     while (tier := next_tier(state, seconds)) is not None:
         seed = state.take_seeds(tier.slice) % SEEDS
         progress(state, seconds, f"{tier.name}: {tier.slice} {tier.unit}, seed {seed}")
-        outcome = tier.run(programs, seed)
+        outcome = tier.run(build("release", tier.targets), seed)
         state.add(tier.name, outcome, seed)
         if outcome.failed:
             print(outcome.output[-6000:], flush=True)
-            print(f"violation: {outcome.invariant() or '?'} found by {tier.name} with seed {seed}; all of its output: "
-                  f"{state.keep_output(tier.name, seed, outcome.output)}", flush=True)
+            kept = state.keep_output(tier.name, seed, outcome.output)
+            print(f"violation: {outcome.invariant() or '?'} found by {tier.name} with seed {seed}: {kept}",
+                  flush=True)
     write_report(options.report, state, seconds)
     state.finish()
     print(f"report: {options.report}")

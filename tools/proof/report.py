@@ -16,8 +16,9 @@ def lines_of(state, seconds):
     spent = sum(state.seconds.values())
     yield "# Report of a run of the proof"
     yield ""
-    yield (f"`tools/prove --minutes {seconds / 60:g} --seed {state.first_seed}` on {time.strftime('%Y-%m-%d')}, commit "
-           f"{state.commit}, {os.cpu_count()} cores, {platform.system()} {platform.release().split('-')[0]}: "
+    yield (f"`tools/prove --minutes {seconds / 60:g} --seed {state.first_seed}` on "
+           f"{time.strftime('%Y-%m-%d')}, commit {state.commit}, {os.cpu_count()} cores, "
+           f"{platform.system()} {platform.release().split('-')[0]}: "
            f"{spent / 60:.0f} minutes, {len(state.violations)} violations.")
     yield ""
     yield "| tier | what it puts to the test | done | seconds | also counted |"

@@ -1,4 +1,4 @@
-"""The tiers of the proof: what each runs, in slices that can be repeated with other seeds, and what it counts."""
+"""The tiers of the proof: what each runs, in slices with seeds of their own, and what it counts."""
 
 import dataclasses
 import os
@@ -62,13 +62,14 @@ class Tier:
         arguments, environment = self.command(programs, seed, amount)
         started = time.monotonic()
         try:
-            done = subprocess.run(arguments, cwd=ROOT, env={**os.environ, **environment, **(extra or {})},
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=self.timeout,
-                                  check=False, errors="replace", text=True)
+            done = subprocess.run(arguments, cwd=ROOT, check=False, timeout=self.timeout, errors="replace",
+                                  env={**os.environ, **environment, **(extra or {})}, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             failed, output = done.returncode != 0, done.stdout
         except subprocess.TimeoutExpired as expired:
             failed = True
-            output = (expired.stdout or b"").decode(errors="replace") + f"\nL10: no end after {self.timeout} s"
+            output = (expired.stdout or b"").decode(errors="replace")
+            output += f"\nL10: no end after {self.timeout} s"
         counts = {self.unit: amount} | pairs_of(output, self.counted)
         return Outcome(counts, time.monotonic() - started, failed, output)
 
@@ -105,13 +106,18 @@ def _crash(programs, seed, amount):
 
 
 def _simulate(programs, seed, amount):
-    return [str(programs / "tools/simulation/latchkey_simulate"), f"--seeds={amount}", f"--first-seed={seed}"], {}
+    return [str(programs / "tools/simulation/latchkey_simulate"), f"--seeds={amount}",
+            f"--first-seed={seed}"], {}
+
+
+def _fuzz(_, __, amount):
+    return ["tools/fuzz", "--seconds", str(amount)], {}
 
 
 def _faults(programs, seed, amount):
     return ["python3", "-B", "tools/fault_test/faults.py", f"--programs={programs}",
-            "--linearizability=build/tools/linearizability", f"--pauses={amount}", f"--lost-replies={100 * amount}",
-            f"--seed={seed}"], {}
+            "--linearizability=build/tools/linearizability", f"--pauses={amount}",
+            f"--lost-replies={100 * amount}", f"--seed={seed}"], {}
 
 
 TIERS = (
@@ -119,11 +125,15 @@ TIERS = (
          ("model_test",), _gtest("machine/model_test", "*", LATCHKEY_MODEL_SEED=_seed,
                                  LATCHKEY_MODEL_COMMANDS=_amount),
          slice=2_000_000, unit="commands", share=0.05, quick=2_000_000, long=50_000_000),
-    Tier("exhaustive", "every history of a small scope, of the machine and of a partition",
+    Tier("machine-search", "everything that can happen to a record of three callers, at small scope",
          ("exhaustive_test",), _gtest("machine/exhaustive_test", "*"),
-         slice=1, unit="scopes", quick=1, long=1, counted=("states", "transitions")),
+         slice=1, unit="searches", quick=1, long=1, counted=("states", "transitions", "depth")),
+    Tier("partition-search", "the same of a partition, with waits, cancellations, crashes and operators",
+         ("partition_search_test",), _gtest("partition/partition_search_test", "*"),
+         slice=1, unit="searches", quick=1, long=1, counted=("states", "transitions", "depth")),
     Tier("partition", "random calls, cancellations, faults and restarts on a partition",
-         ("partition_random_run_test",), _gtest("partition/partition_random_run_test", "*", LATCHKEY_SEED=_seed),
+         ("partition_random_run_test",),
+         _gtest("partition/partition_random_run_test", "*", LATCHKEY_SEED=_seed),
          slice=1, unit="runs", share=0.02, quick=1, long=10),
     Tier("simulation", "server, sessions and clients on a virtual clock, under every fault",
          ("latchkey_simulate",), _simulate,
@@ -141,6 +151,9 @@ TIERS = (
          ("latchkeyd", "latchkeyd_failpoints", "crash_client", "fault_proxy", "holder_client"), _faults,
          slice=6, unit="pauses", share=0.15, quick=6, long=100,
          counted=("lost_replies", "acknowledged", "recovered", "operations", "unknown")),
+    Tier("fuzzing", "bytes that nobody thought of, for whatever reads bytes; each target for so long",
+         (), _fuzz, slice=30, unit="fuzz_seconds", share=0.1, quick=30, long=300,
+         counted=("targets", "runs", "crashes")),
 )
 
 
