@@ -62,8 +62,7 @@ TEST(MessageEndsTest, KnowsEachMessageOfAStream) {
   const std::string first = kPreface + Headers(1) + Data(1, Message(7));
   const std::string second = first + Data(1, Message(0));
   const std::string third = second + Data(1, Message(9));
-  EXPECT_THAT(MessageEnds().Take(third),
-              ElementsAre(first.size(), second.size(), third.size()));
+  EXPECT_THAT(MessageEnds().Take(third), ElementsAre(first.size(), second.size(), third.size()));
 }
 
 TEST(MessageEndsTest, TellsStreamsApart) {

@@ -55,7 +55,8 @@ class ProxiedConnectionTest : public ::testing::Test {
   static std::string Hear(int socket, const std::string& enough) {
     std::string heard;
     std::array<char, 256> buffer{};
-    for (ssize_t got = 0; heard != enough; heard.append(buffer.data(), static_cast<std::size_t>(got))) {
+    for (ssize_t got = 0; heard != enough;
+         heard.append(buffer.data(), static_cast<std::size_t>(got))) {
       got = ::recv(socket, buffer.data(), buffer.size(), 0);
       if (got <= 0) break;
     }

@@ -14,7 +14,7 @@ constexpr std::int64_t kGenerationMillis = 1500;
 constexpr std::uint64_t kKeysPerGeneration = 6;
 // Locked and released only. Used for longer, and not for ever: the judge of linearizability takes
 // long for a key with very many calls that were not answered.
-constexpr std::int64_t kMutexMillis = 8000;
+constexpr std::int64_t kMutexMillis = 2500;
 constexpr std::uint64_t kMutexes = 2;
 
 void Set(std::int64_t milliseconds, google::protobuf::Duration* duration) {

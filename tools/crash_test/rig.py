@@ -50,7 +50,10 @@ class Client:
 
 
 class Rig:
-    """One run in a directory of its own. `options` has programs, linearizability, callers, transport and seed."""
+    """One run in a directory of its own.
+
+    `options` has programs, linearizability, callers, transport and seed.
+    """
 
     server_program = "tests/crash/latchkeyd_failpoints"
 

@@ -55,9 +55,8 @@ int Fail(const char* what) {
 void Note(int file, Fault fault) {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
-  const std::string line =
-      "{\"t\":" + std::to_string(now.tv_sec * 1'000'000'000LL + now.tv_nsec) +
-      R"(,"event":"network","name":")" + NameOf(fault) + "\"}\n";
+  const std::string line = "{\"t\":" + std::to_string(now.tv_sec * 1'000'000'000LL + now.tv_nsec) +
+                           R"(,"event":"network","name":")" + NameOf(fault) + "\"}\n";
   if (::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return;
   std::perror("fault_proxy: cannot write what it did");
   std::_Exit(1);

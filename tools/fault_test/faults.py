@@ -136,8 +136,8 @@ def parse_arguments():
     for name, default, what in (
             ("kills", 0, "how often the server is killed"),
             ("pauses", 20, "how often processes are stopped, and go on later"),
-            ("lost-replies", 300, "how many connections break between a request and its reply, and a third as many "
-             "otherwise"),
+            ("lost-replies", 300, "how many connections break between a request and its reply, and two "
+             "thirds as many faults of other kinds"),
             ("seconds", 0, "go on for at least so long")):
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{what} [{default}]")
     parser.add_argument("--transport", choices=TRANSPORTS, default="both", help="of the clients [both]")

@@ -1,5 +1,5 @@
-// Who holds leases, by the shipped client, and acts on something outside of Latchkey: it counts in a
-// register, and it pays. It may be stopped at any moment, and goes on where it was.
+// Who holds leases, by the shipped client, and acts on something outside of Latchkey: it counts in
+// a register, and it pays. It may be stopped at any moment, and goes on where it was.
 #pragma once
 
 #include <atomic>

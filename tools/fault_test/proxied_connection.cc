@@ -100,7 +100,8 @@ bool ProxiedConnection::FromCaller() {
   for (const std::size_t end : requests_.Take(bytes)) {
     if (ends_ == 0 && Draw(plan_.requests_per_fault) == 0 && plan_.goes_on()) {
       const Fault fault = Pick();
-      const bool goes_on = Do(fault, bytes.substr(done, begin - done), bytes.substr(begin, end - begin));
+      const bool goes_on =
+          Do(fault, bytes.substr(done, begin - done), bytes.substr(begin, end - begin));
       plan_.note(fault);
       if (!goes_on) return false;
       done = end;
@@ -148,8 +149,9 @@ bool ProxiedConnection::Do(Fault fault, std::string_view before, std::string_vie
   return false;
 }
 
-// Nothing that the server sends from here on is passed on, so the reply is lost for certain. In half
-// of the cases the server has sent something before the connection breaks; the others are quicker.
+// Nothing that the server sends from here on is passed on, so the reply is lost for certain. In
+// half of the cases the server has sent something before the connection breaks; the others are
+// quicker.
 void ProxiedConnection::LoseReply(std::string_view bytes) {
   if (!Send(server_, bytes)) return;
   pollfd server{server_, POLLIN, 0};

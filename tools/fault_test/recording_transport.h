@@ -38,8 +38,7 @@ class RecordingTransport final : public client::internal::Transport {
                     Done<v1::RecordResultResponse> done) override {
     Record("RecordResult", &Transport::RecordResult, request, limits, std::move(done));
   }
-  void Release(v1::ReleaseRequest request, Limits limits,
-               Done<v1::ReleaseResponse> done) override {
+  void Release(v1::ReleaseRequest request, Limits limits, Done<v1::ReleaseResponse> done) override {
     Record("Release", &Transport::Release, request, limits, std::move(done));
   }
   void IssueKey(v1::IssueKeyRequest request, Limits limits,
@@ -59,19 +58,19 @@ class RecordingTransport final : public client::internal::Transport {
   void Record(const char* name, Method<Request, Response> method, const Request& request,
               const Limits& limits, Done<Response> done) {
     const std::string id = history_.Begin(name, request);
-    ((*network_).*method)(
-        request, limits,
-        [&history = history_, id, done = std::move(done)](const CallStatus& status,
-                                                          Response response) {
-          const std::int64_t at = crash::MonotonicNanos();
-          if (status.code == grpc::StatusCode::OK) {
-            history.EndWithReply(id, at, response);
-          } else {
-            history.EndWithStatus(id, at, status.code, crash::ReasonIn(status.details),
-                                  status.message);
-          }
-          done(status, std::move(response));
-        });
+    ((*network_).*method)(request, limits,
+                          [&history = history_, id, done = std::move(done)](
+                              const CallStatus& status, Response response) {
+                            const std::int64_t at = crash::MonotonicNanos();
+                            if (status.code == grpc::StatusCode::OK) {
+                              history.EndWithReply(id, at, response);
+                            } else {
+                              history.EndWithStatus(id, at, status.code,
+                                                    crash::ReasonIn(status.details),
+                                                    status.message);
+                            }
+                            done(status, std::move(response));
+                          });
   }
 
   const std::shared_ptr<Transport> network_;

@@ -9,7 +9,8 @@ A line for each request, and one back:
     charge NAME TOKEN IDEMPOTENCY_KEY    the reference of the payment: the same for the same key
 
 or `refused`, where the register has seen a higher token, in a read or a write. With --unchecked nothing is
-refused. Everything goes into the log, with a JSON line, before it is answered; tools/crash_test/judge reads it.
+refused. Everything goes into the log, as a line of JSON, before it is answered; tools/crash_test/judge reads
+it.
 """
 
 import argparse

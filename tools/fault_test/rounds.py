@@ -32,7 +32,7 @@ HOLDERS_STOPPED = [(("holder",), 3), (("holder", "holder"), 3), (("holder",), 3)
 
 
 class Round(Run):
-    """`options` also says how often what is to happen: kills, pauses, lost_replies, and for how many seconds."""
+    """`options` also has kills, pauses (as above), lost_replies, seconds, unchecked and ignore_recover."""
 
     def __init__(self, options, directory):
         super().__init__(options, directory)

@@ -26,7 +26,8 @@ def _check_tokens(key, acts, report):
         if act.kind == "charge":
             continue  # by idempotency key: a provider knows no tokens
         if newest is not None and act.token < newest.token and act.accepted:
-            report.add("L3", key, f"the resource accepted token {act.token} after {newest.token}", newest, act)
+            report.add("L3", key, f"the resource accepted token {act.token} after {newest.token}", newest,
+                       act)
         if newest is None or act.token > newest.token:
             newest = act
 

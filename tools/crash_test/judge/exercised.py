@@ -67,8 +67,9 @@ def _made_up_for(history):
     unanswered, made_up_for = set(), 0
     for call in history.calls:
         identity = (call.rpc, call.key, call.request.get("attempt_id") or call.token)
-        repeats = call.ok and (call.reply.get("grant", {}).get("replayed") or call.reply.get("already_recorded"))
-        made_up_for += bool(repeats and identity in unanswered)
+        reply = call.reply or {}
+        if reply.get("grant", {}).get("replayed") or reply.get("already_recorded"):
+            made_up_for += identity in unanswered
         if not call.ok and not call.refused and call.end is not None:
             unanswered.add(identity)
     return made_up_for
