@@ -64,7 +64,7 @@ Partition::Partition(const PartitionEnvironment& environment)
 Partition::~Partition() = default;
 
 void Partition::Adopt(const std::string& store_key, storage::Loaded loaded) {
-  Entry& entry = FindOrAdd(store_key);
+  Entry& entry = FindOrAdd(store_key).first;
   entry.state.record = std::move(loaded.record);
   entry.revision = loaded.revision;
   entry.grant_replies = 1;  // as far as anybody knows
@@ -86,7 +86,9 @@ void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime ta
   now_ = environment_.retention->At(environment_.clock->Monotonic());
   ExtendLeasesAfterStall();
   last_process_ = now_.monotonic;
-  if (environment_.fail_stop->tripped() || !Load(backlog) || !Load(work)) {
+  std::vector<Entry*> entries;
+  entries.reserve(backlog.size() + work.size());
+  if (environment_.fail_stop->tripped() || !Load(backlog, entries) || !Load(work, entries)) {
     for (Work& item : backlog) RefuseFailedStore(item);
     for (Work& item : work) RefuseFailedStore(item);
     FailEverything();
@@ -94,8 +96,9 @@ void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime ta
   }
   highest_token_ = environment_.store->HighestToken();
   FireWaitTimers();
-  for (Work& item : backlog) Run(item);
-  for (Work& item : work) Run(item);
+  auto entry = entries.begin();
+  for (Work& item : backlog) Run(item, *entry++);
+  for (Work& item : work) Run(item, *entry++);
   if (!more_queued) FireLeaseTimers(std::min(now_.monotonic, taken_at));
   replies.Flush();  // what need not wait for the commit
   if (!Commit()) {
@@ -120,13 +123,22 @@ void Partition::ExtendLeasesAfterStall() {
   environment_.observer->OnStall(gap);
 }
 
-bool Partition::Load(std::span<Work> work) {
+bool Partition::Load(std::span<const Work> work, std::vector<Entry*>& entries) {
   std::vector<std::string> missing;
+  std::vector<Entry*> added;
   for (const Work& item : work) {
     const std::string& store_key = StoreKeyOf(item);
-    if (store_key.empty()) continue;
-    if (Find(store_key) == nullptr) missing.push_back(store_key);
-    Visit(FindOrAdd(store_key));
+    if (store_key.empty()) {
+      entries.push_back(nullptr);
+      continue;
+    }
+    const auto [entry, is_new] = FindOrAdd(store_key);
+    entries.push_back(&entry);
+    if (is_new) {
+      missing.push_back(store_key);
+      added.push_back(&entry);
+    }
+    Visit(entry);
   }
   if (missing.empty()) return true;
   auto loaded = environment_.store->Load(missing);
@@ -135,7 +147,7 @@ bool Partition::Load(std::span<Work> work) {
     return false;
   }
   for (std::size_t i = 0; i < missing.size(); ++i) {
-    Entry& entry = *Find(missing[i]);
+    Entry& entry = *added[i];
     entry.state.record = std::move((*loaded)[i].record);
     entry.revision = (*loaded)[i].revision;
     entry.corrupt = (*loaded)[i].corrupt;
@@ -143,11 +155,14 @@ bool Partition::Load(std::span<Work> work) {
   return true;
 }
 
-void Partition::Run(Work& work) {
+void Partition::Run(Work& work, Entry* entry) {
   std::visit(
-      [this](auto& item) {
-        if constexpr (std::is_same_v<decltype(item), Call*&>) {
-          Run(*item);
+      [this, entry](auto& item) {
+        using Item = std::remove_reference_t<decltype(item)>;
+        if constexpr (std::is_same_v<Item, Call*>) {
+          Run(*item, *entry);
+        } else if constexpr (std::is_same_v<Item, UnsentGrant>) {
+          Run(item, *entry);
         } else {
           Run(item);
         }
@@ -155,8 +170,7 @@ void Partition::Run(Work& work) {
       work);
 }
 
-void Partition::Run(Call& call) {
-  Entry& entry = *Find(call.store_key);
+void Partition::Run(Call& call, Entry& entry) {
   if (entry.corrupt) {
     AnswerLater(call, RecordCorrupt());
     return;
@@ -181,8 +195,7 @@ void Partition::Run(Call& call) {
   ApplyToCall(entry, call, DecideCall(entry, call), before);
 }
 
-void Partition::Run(const UnsentGrant& unsent) {
-  Entry& entry = *Find(unsent.store_key);
+void Partition::Run(const UnsentGrant& unsent, Entry& entry) {
   if (!entry.held() || entry.state.token_pending) return;
   if (entry.state.record->fencing_token() != unsent.fencing_token) return;
   if (--entry.grant_replies > 0 || Mutated(Mutant::kUnsentGrantKept)) return;
@@ -471,13 +484,13 @@ Partition::Entry* Partition::Find(const std::string& store_key) const {
   return found == entries_.end() ? nullptr : found->second.get();
 }
 
-Partition::Entry& Partition::FindOrAdd(const std::string& store_key) {
-  auto& entry = entries_[store_key];
-  if (entry == nullptr) {
+std::pair<Partition::Entry&, bool> Partition::FindOrAdd(const std::string& store_key) {
+  const auto [place, added] = entries_.try_emplace(store_key);
+  if (added) {
     const auto name_space = storage::SplitStoreKey(store_key).name_space;
-    entry = std::make_unique<Entry>(store_key, environment_.namespaces->Get(name_space));
+    place->second = std::make_unique<Entry>(store_key, environment_.namespaces->Get(name_space));
   }
-  return *entry;
+  return {*place->second, added};
 }
 
 }  // namespace latchkey

@@ -94,18 +94,19 @@ class Partition {
 
   // The steps of a batch, in this order.
   void ExtendLeasesAfterStall();
-  bool Load(std::span<Work> work);
+  // Adds the entries that the work is for, as far as it is for one, in its order.
+  bool Load(std::span<const Work> work, std::vector<Entry*>& entries);
   void FireWaitTimers();
-  void Run(Work& work);
+  void Run(Work& work, Entry* entry);
   void FireLeaseTimers(MonotonicTime until);
   bool Commit();
   void SendAnswers();
   void DropIdleEntries();
   void FailEverything();
 
-  void Run(Call& call);
+  void Run(Call& call, Entry& entry);
   void Run(const CancelWait& cancel);
-  void Run(const UnsentGrant& unsent);
+  void Run(const UnsentGrant& unsent, Entry& entry);
   void Run(const EndWaits& end);
 
   Context ContextFor(const Entry& entry) const;
@@ -140,7 +141,8 @@ class Partition {
   bool NoteGrant(Entry& entry, Call& call);
   void NoteLoss(Entry& entry, std::uint64_t fencing_token);
   Entry* Find(const std::string& store_key) const;
-  Entry& FindOrAdd(const std::string& store_key);
+  // And whether it was added.
+  std::pair<Entry&, bool> FindOrAdd(const std::string& store_key);
 
   const PartitionEnvironment environment_;
   EndedAttempts ended_attempts_;
