@@ -108,7 +108,7 @@ class Round(Run):
                               "has the machine too much to do, or does latchkeyd not answer?")
             self.live(0.2)
             self.check_clients()
-            progress.show(self.so_far())
+            progress.show(f"{self.so_far()}, {time.monotonic() - begin:.0f} s".lstrip(", "))
 
     def so_far(self):
         parts = [(self.kills, self.options.kills, "kills"), (self.pauses, len(self.options.pauses), "pauses"),
