@@ -303,12 +303,12 @@ void Partition::Stage(Entry& entry) {
 void Partition::SetLeaseTimer(Entry& entry) {
   const bool held = entry.held();
   if (entry.timer.has_value() && (!held || *entry.timer > entry.state.lease_deadline)) {
-    lease_timers_.Remove(*entry.timer, &entry);
+    lease_timers_.Remove(*entry.timer, {entry.number, &entry});
     entry.timer.reset();
   }
   if (held && !entry.timer.has_value()) {
     entry.timer = entry.state.lease_deadline;
-    lease_timers_.Add(*entry.timer, &entry);
+    lease_timers_.Add(*entry.timer, {entry.number, &entry});
   }
 }
 
@@ -318,7 +318,7 @@ void Partition::FireLeaseTimers(MonotonicTime until) {
   for (int fired = 0; fired < kLapsesAtOnce; ++fired) {
     const auto due = lease_timers_.PopDue(until);
     if (!due.has_value()) return;
-    Entry& entry = **due;
+    Entry& entry = *due->second;
     Visit(entry);
     entry.timer.reset();
     LapseIfDue(entry, until);
@@ -329,9 +329,8 @@ void Partition::FireLeaseTimers(MonotonicTime until) {
 // Before anything else of the batch: so no key that it frees meets a waiter whose time is up.
 void Partition::FireWaitTimers() {
   while (auto due = wait_timers_.PopDue(now_.monotonic)) {
-    auto [entry, call] = *due;
-    Visit(*entry);
-    AnswerTimedOut(*entry, *call);
+    Visit(*due->entry);
+    AnswerTimedOut(*due->entry, *due->call);
   }
 }
 
@@ -438,8 +437,7 @@ void Partition::FailEverything() {
   losses_.clear();
   for (Work& item : backlog_) RefuseFailedStore(item);
   backlog_.clear();
-  for (auto& [store_key, entry] : entries_) {
-    if (entry->waiting() == 0) continue;
+  for (Entry* entry : EntriesWithWaiters()) {
     for (const Waiter& waiter : entry->waiters->acquires())
       waiter.call->Finish(StorageUnavailable());
     for (const Waiter& waiter : entry->waiters->checks()) waiter.call->Finish(StorageUnavailable());
@@ -464,11 +462,21 @@ Partition::Entry* Partition::Find(const std::string& store_key) const {
   return found == entries_.end() ? nullptr : found->second.get();
 }
 
+std::vector<Partition::Entry*> Partition::EntriesWithWaiters() const {
+  std::vector<Entry*> found;
+  for (const auto& [store_key, entry] : entries_) {
+    if (entry->waiting() > 0) found.push_back(entry.get());
+  }
+  std::ranges::sort(found, {}, [](const Entry* entry) { return std::string_view(entry->store_key); });
+  return found;
+}
+
 Partition::Entry& Partition::FindOrAdd(const std::string& store_key) {
   auto& entry = entries_[store_key];
   if (entry == nullptr) {
     const auto name_space = storage::SplitStoreKey(store_key).name_space;
-    entry = std::make_unique<Entry>(store_key, environment_.namespaces->Get(name_space));
+    entry = std::make_unique<Entry>(store_key, environment_.namespaces->Get(name_space),
+                                    ++entries_made_);
   }
   return *entry;
 }
