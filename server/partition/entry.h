@@ -12,8 +12,8 @@
 namespace latchkey {
 
 struct Partition::Entry {
-  Entry(std::string key, const NamespaceSettings& namespace_settings)
-      : store_key(std::move(key)), settings(namespace_settings) {}
+  Entry(std::string key, const NamespaceSettings& namespace_settings, std::uint64_t its_number)
+      : store_key(std::move(key)), settings(namespace_settings), number(its_number) {}
 
   std::string_view name_space() const { return storage::SplitStoreKey(store_key).name_space; }
   std::string_view key() const { return storage::SplitStoreKey(store_key).key; }
@@ -25,6 +25,7 @@ struct Partition::Entry {
 
   const std::string store_key;
   const NamespaceSettings& settings;
+  const std::uint64_t number;  // of all entries that the partition made
   KeyState state;
   storage::Revision revision = 0;
   bool corrupt = false;

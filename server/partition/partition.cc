@@ -27,26 +27,6 @@ constexpr Duration kStallMin = std::chrono::milliseconds(500);
 // A batch lets so many leases run out that nobody asks about: some 20 ms of work.
 constexpr int kLapsesAtOnce = 1'000;
 
-// Writes what is left of the lease and how long the call took, from one clock reading.
-void StampReply(const Call& call, std::optional<MonotonicTime> lease_deadline, MonotonicTime now) {
-  const auto stamp = [&](google::protobuf::Duration* lease_remaining) {
-    const Duration left = lease_deadline.value_or(now) - now;
-    SetProto(std::max(left, Duration::zero()), lease_remaining);
-  };
-  if (const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation)) {
-    SetProto(now - call.arrived, acquire->response->mutable_server_elapsed());
-    if (lease_deadline.has_value()) {
-      stamp(acquire->response->mutable_grant()->mutable_lease_remaining());
-    }
-  } else if (const auto* renew = std::get_if<RenewLeaseExchange>(&call.operation)) {
-    SetProto(now - call.arrived, renew->response->mutable_server_elapsed());
-    stamp(renew->response->mutable_lease_remaining());
-  } else if (const auto* get = std::get_if<GetRecordExchange>(&call.operation)) {
-    if (lease_deadline.has_value())
-      stamp(get->response->mutable_record()->mutable_lease_remaining());
-  }
-}
-
 const std::string& StoreKeyOf(const Work& work) {
   static const std::string none;
   if (auto* call = std::get_if<Call*>(&work)) return (*call)->store_key;
@@ -323,12 +303,12 @@ void Partition::Stage(Entry& entry) {
 void Partition::SetLeaseTimer(Entry& entry) {
   const bool held = entry.held();
   if (entry.timer.has_value() && (!held || *entry.timer > entry.state.lease_deadline)) {
-    lease_timers_.Remove(*entry.timer, &entry);
+    lease_timers_.Remove(*entry.timer, {entry.number, &entry});
     entry.timer.reset();
   }
   if (held && !entry.timer.has_value()) {
     entry.timer = entry.state.lease_deadline;
-    lease_timers_.Add(*entry.timer, &entry);
+    lease_timers_.Add(*entry.timer, {entry.number, &entry});
   }
 }
 
@@ -338,7 +318,7 @@ void Partition::FireLeaseTimers(MonotonicTime until) {
   for (int fired = 0; fired < kLapsesAtOnce; ++fired) {
     const auto due = lease_timers_.PopDue(until);
     if (!due.has_value()) return;
-    Entry& entry = **due;
+    Entry& entry = *due->second;
     Visit(entry);
     entry.timer.reset();
     LapseIfDue(entry, until);
@@ -349,9 +329,8 @@ void Partition::FireLeaseTimers(MonotonicTime until) {
 // Before anything else of the batch: so no key that it frees meets a waiter whose time is up.
 void Partition::FireWaitTimers() {
   while (auto due = wait_timers_.PopDue(now_.monotonic)) {
-    auto [entry, call] = *due;
-    Visit(*entry);
-    AnswerTimedOut(*entry, *call);
+    Visit(*due->entry);
+    AnswerTimedOut(*due->entry, *due->call);
   }
 }
 
@@ -388,57 +367,6 @@ bool Partition::Commit() {
   return true;
 }
 
-Partition::Answer& Partition::AnswerLater(Call& call, std::optional<Refusal> refusal) {
-  Answer& answer = answers_.emplace_back();
-  answer.call = &call;
-  answer.refusal = std::move(refusal);
-  return answer;
-}
-
-void Partition::SendAnswers() {
-  const MonotonicTime now = environment_.clock->Monotonic();
-  std::vector<Work> deferred = std::exchange(backlog_, {});
-  for (Answer& answer : answers_) Send(answer, now);
-  answers_.clear();
-  for (auto& [listener, lost] : losses_) listener->OnLeaseLost(lost);
-  losses_.clear();
-  // After the grants to take back, so that none of them is repeated to a retry first.
-  backlog_.insert(backlog_.end(), deferred.begin(), deferred.end());
-}
-
-void Partition::Send(Answer& answer, MonotonicTime now) {
-  Call& call = *answer.call;
-  if (answer.refusal.has_value()) return call.Finish(std::move(answer.refusal));
-  if (answer.shared != nullptr) return call.FinishShared(std::move(answer.shared));
-  if (answer.granted != nullptr && !NoteGrant(*answer.granted, call)) {
-    return call.Finish(Cancelled());
-  }
-  StampReply(call, answer.lease_deadline, now);
-  call.Finish(std::nullopt);
-}
-
-// A grant of this batch gets its token. One that is repeated has it, and the key may have gone to
-// somebody else since, in this very batch.
-bool Partition::NoteGrant(Entry& entry, Call& call) {
-  auto& grant = *std::get<AcquireLockExchange>(call.operation).response->mutable_grant();
-  if (grant.fencing_token() == 0) grant.set_fencing_token(entry.state.record->fencing_token());
-  const auto& record = entry.state.record;
-  if (!record.has_value() || record->fencing_token() != grant.fencing_token()) return true;
-  ++entry.grant_replies;
-  if (call.gone() && !Mutated(Mutant::kGrantToCancelled)) {
-    backlog_.emplace_back(UnsentGrant{entry.store_key, grant.fencing_token()});
-    return false;
-  }
-  entry.listener = call.lease_listener();
-  return true;
-}
-
-void Partition::NoteLoss(Entry& entry, std::uint64_t fencing_token) {
-  if (auto listener = std::exchange(entry.listener, {}).lock()) {
-    losses_.emplace_back(std::move(listener), LostLease{entry.store_key, fencing_token});
-  }
-}
-
 void Partition::DropIdleEntries() {
   staged_.clear();
   for (Entry* entry : visited_) {
@@ -458,8 +386,7 @@ void Partition::FailEverything() {
   losses_.clear();
   for (Work& item : backlog_) RefuseFailedStore(item);
   backlog_.clear();
-  for (auto& [store_key, entry] : entries_) {
-    if (entry->waiting() == 0) continue;
+  for (Entry* entry : EntriesWithWaiters()) {
     for (const Waiter& waiter : entry->waiters->acquires())
       waiter.call->Finish(StorageUnavailable());
     for (const Waiter& waiter : entry->waiters->checks()) waiter.call->Finish(StorageUnavailable());
@@ -484,11 +411,22 @@ Partition::Entry* Partition::Find(const std::string& store_key) const {
   return found == entries_.end() ? nullptr : found->second.get();
 }
 
+std::vector<Partition::Entry*> Partition::EntriesWithWaiters() const {
+  std::vector<Entry*> found;
+  for (const auto& [store_key, entry] : entries_) {
+    if (entry->waiting() > 0) found.push_back(entry.get());
+  }
+  std::ranges::sort(found, {},
+                    [](const Entry* entry) { return std::string_view(entry->store_key); });
+  return found;
+}
+
 std::pair<Partition::Entry&, bool> Partition::FindOrAdd(const std::string& store_key) {
   const auto [place, added] = entries_.try_emplace(store_key);
   if (added) {
     const auto name_space = storage::SplitStoreKey(store_key).name_space;
-    place->second = std::make_unique<Entry>(store_key, environment_.namespaces->Get(name_space));
+    place->second = std::make_unique<Entry>(store_key, environment_.namespaces->Get(name_space),
+                                            ++entries_made_);
   }
   return {*place->second, added};
 }

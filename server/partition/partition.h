@@ -141,6 +141,8 @@ class Partition {
   bool NoteGrant(Entry& entry, Call& call);
   void NoteLoss(Entry& entry, std::uint64_t fencing_token);
   Entry* Find(const std::string& store_key) const;
+  // In order of their keys, so that the same commands always end the same way (S1).
+  std::vector<Entry*> EntriesWithWaiters() const;
   // And whether it was added.
   std::pair<Entry&, bool> FindOrAdd(const std::string& store_key);
 
@@ -148,8 +150,17 @@ class Partition {
   EndedAttempts ended_attempts_;
   // Held keys, keys with waiters, and the keys of the batch at hand.
   absl::flat_hash_map<std::string, std::unique_ptr<Entry>> entries_;
-  TimerQueue<Entry*> lease_timers_;
-  TimerQueue<std::pair<Entry*, Call*>> wait_timers_;
+  std::uint64_t entries_made_ = 0;
+  // What falls due at one moment does so in the order in which the keys, or the calls, came.
+  TimerQueue<std::pair<std::uint64_t, Entry*>> lease_timers_;
+  struct WaitTimer {
+    std::uint64_t serial;
+    Entry* entry;
+    Call* call;
+    bool operator<(const WaitTimer& other) const { return serial < other.serial; }
+  };
+  static WaitTimer TimerOf(Entry& entry, Call& call) { return {call.serial, &entry, &call}; }
+  TimerQueue<WaitTimer> wait_timers_;
   MonotonicTime last_process_;
   bool ending_ = false;
 

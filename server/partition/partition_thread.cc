@@ -73,16 +73,26 @@ std::size_t PartitionThread::queue_length() const {
 
 void PartitionThread::Run() {
   std::vector<Work> batch;
-  while (TakeBatch(batch)) {
-    const std::span<Work> work(batch);
-    std::size_t done = 0;
-    do {
-      const std::size_t take = std::min(limits_.batch_calls, work.size() - done);
-      const bool more_queued = done + take < work.size();
-      partition_.Process(work.subspan(done, take), more_queued, taken_at_);
-      done += take;
-    } while (done < work.size() || partition_.HasBacklog());
+  while (TakeBatch(batch)) Decide(batch);
+}
+
+void PartitionThread::Step() {
+  std::vector<Work> batch;
+  {
+    MutexLock lock(mutex_);
+    Take(batch);
   }
+  Decide(batch);
+}
+
+void PartitionThread::Decide(std::span<Work> work) {
+  std::size_t done = 0;
+  do {
+    const std::size_t take = std::min(limits_.batch_calls, work.size() - done);
+    const bool more_queued = done + take < work.size();
+    partition_.Process(work.subspan(done, take), more_queued, taken_at_);
+    done += take;
+  } while (done < work.size() || partition_.HasBacklog());
 }
 
 bool PartitionThread::TakeBatch(std::vector<Work>& batch) {
@@ -97,10 +107,14 @@ bool PartitionThread::TakeBatch(std::vector<Work>& batch) {
     changed_.WaitFor(mutex_, wait);
     sleeping_ = false;
   }
+  Take(batch);
+  return !batch.empty() || !stopping_;
+}
+
+void PartitionThread::Take(std::vector<Work>& batch) {
   taken_at_ = clock_.Monotonic();
   queue_.swap(batch);
   queued_bytes_ = 0;
-  return !batch.empty() || !stopping_;
 }
 
 }  // namespace latchkey

@@ -21,10 +21,16 @@ class PartitionThread {
 
   // For adopting records, before Start.
   Partition& partition() { return partition_; }
+  const Partition& partition() const { return partition_; }
 
   void Start();
   // Ends all waits, decides what is queued, and ends the thread.
   void Stop();
+
+  // Instead of Start and Stop, for a simulator that has no threads: begins serving, and then each
+  // Step is one round of the thread, without the wait before it.
+  void StartStepped() { partition_.BeginServing(); }
+  void Step();
 
   // Why not all of the calls were taken: the queue is full, or Stop was called.
   struct NotTaken {
@@ -42,6 +48,8 @@ class PartitionThread {
   void Run();
   // Waits for work, the next timer, or the next look at the clock; false when it is time to end.
   bool TakeBatch(std::vector<Work>& batch);
+  void Take(std::vector<Work>& batch) REQUIRES(mutex_);
+  void Decide(std::span<Work> work);
 
   Partition partition_;
   const Limits& limits_;

@@ -1,6 +1,7 @@
 #include "server/partition/partitions.h"
 
-#include "absl/hash/hash.h"
+#include <functional>
+
 #include "server/partition/live_counts.h"
 #include "server/partition/refusals.h"
 #include "storage/store_key.h"
@@ -21,6 +22,18 @@ Partitions::Partitions(PartitionEnvironment environment, std::size_t count)
 }
 
 absl::Status Partitions::Start() {
+  if (absl::Status adopted = Adopt(); !adopted.ok()) return adopted;
+  for (auto& thread : threads_) thread->Start();
+  return absl::OkStatus();
+}
+
+absl::Status Partitions::StartStepped() {
+  if (absl::Status adopted = Adopt(); !adopted.ok()) return adopted;
+  for (auto& thread : threads_) thread->StartStepped();
+  return absl::OkStatus();
+}
+
+absl::Status Partitions::Adopt() {
   storage::ScanRequest request{.prefix = {}, .after = {}, .limit = kScanPage, .live_only = true};
   while (true) {
     auto page = environment_.store->Scan(request);
@@ -34,11 +47,9 @@ absl::Status Partitions::Start() {
       if (!held) continue;
       For(scanned.store_key).partition().Adopt(scanned.store_key, std::move(scanned.loaded));
     }
-    if (page->size() < kScanPage) break;
+    if (page->size() < kScanPage) return absl::OkStatus();
     request.after = page->back().store_key;
   }
-  for (auto& thread : threads_) thread->Start();
-  return absl::OkStatus();
 }
 
 void Partitions::Submit(Call& call) {
@@ -75,7 +86,8 @@ void Partitions::Stop() {
 }
 
 std::size_t Partitions::PlaceOf(std::string_view store_key) const {
-  return absl::Hash<std::string_view>()(store_key) % threads_.size();
+  // Not absl::Hash, which is another one in every process: a run could not be repeated.
+  return std::hash<std::string_view>()(store_key) % threads_.size();
 }
 
 }  // namespace latchkey

@@ -21,6 +21,11 @@ class Partitions {
   // Reads the live records and starts serving: how long it takes does not depend on how many are
   // completed.
   absl::Status Start();
+  // The same without threads, for a simulator: it calls Step for each partition, at least every
+  // 100 ms, and never from within another call to the same one. Stop is not called.
+  absl::Status StartStepped();
+  void Step(std::size_t place) { threads_[place]->Step(); }
+  const PartitionThread& partition_thread(std::size_t place) const { return *threads_[place]; }
 
   // Takes the call until it is finished; one that cannot be queued is refused at once: OVERLOADED,
   // or after Stop SHUTTING_DOWN.
@@ -41,6 +46,8 @@ class Partitions {
   std::size_t waiters() const { return waiters_.load(); }
 
  private:
+  // Hands the live records to their partitions.
+  absl::Status Adopt();
   std::size_t PlaceOf(std::string_view store_key) const;
   PartitionThread& For(std::string_view store_key) { return *threads_[PlaceOf(store_key)]; }
 

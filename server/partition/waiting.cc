@@ -50,9 +50,9 @@ void Partition::Enqueue(Entry& entry, Call& call) {
         queue.FindAttempt(acquire->request->attempt_id(), acquire->request->holder_id());
     if (old != nullptr) {
       Call* superseded = old->call;
-      wait_timers_.Remove(old->deadline, {&entry, superseded});
+      wait_timers_.Remove(old->deadline, TimerOf(entry, *superseded));
       queue.TakeOver(superseded, waiter);
-      wait_timers_.Add(waiter.deadline, {&entry, &call});
+      wait_timers_.Add(waiter.deadline, TimerOf(entry, call));
       AnswerLater(*superseded, SupersededByRetry());
       return;
     }
@@ -72,11 +72,11 @@ void Partition::Enqueue(Entry& entry, Call& call) {
   } else {
     queue.AddCheck(waiter);
   }
-  wait_timers_.Add(waiter.deadline, {&entry, &call});
+  wait_timers_.Add(waiter.deadline, TimerOf(entry, call));
 }
 
 void Partition::RemoveWaiter(Entry& entry, const Waiter& waiter) {
-  wait_timers_.Remove(waiter.deadline, {&entry, waiter.call});
+  wait_timers_.Remove(waiter.deadline, TimerOf(entry, *waiter.call));
   entry.waiters->Remove(waiter.call);
   environment_.waiters->fetch_sub(1);
 }
@@ -137,8 +137,7 @@ void Partition::Run(const CancelWait& cancel) {
 
 void Partition::Run(const EndWaits&) {
   ending_ = true;
-  for (auto& [store_key, entry] : entries_) {
-    if (entry->waiting() == 0) continue;
+  for (Entry* entry : EntriesWithWaiters()) {
     Visit(*entry);
     WaitQueue& queue = *entry->waiters;
     while (!queue.acquires().empty())

@@ -38,17 +38,21 @@ void Housekeeper::Stop() {
 }
 
 void Housekeeper::Run(const std::function<void()>& each_round) {
-  for (int round = 1; SleepUntilNextRound(); ++round) {
-    retention_.Tick();
-    LookAtSpace();
+  while (SleepUntilNextRound()) {
+    Round();
     each_round();
-    // Fails at once if the store failed in the background, where no call met it.
-    if (auto state = store_.LoadState(); !state.ok()) {
-      fail_stop_.Trip(std::string(state.status().message()));
-    }
-    if (round % kRoundsPerSave != 0) continue;
-    if (auto saved = retention_.Save(); !saved.ok()) fail_stop_.Trip(std::string(saved.message()));
   }
+}
+
+void Housekeeper::Round() {
+  retention_.Tick();
+  LookAtSpace();
+  // Fails at once if the store failed in the background, where no call met it.
+  if (auto state = store_.LoadState(); !state.ok()) {
+    fail_stop_.Trip(std::string(state.status().message()));
+  }
+  if (++rounds_ % kRoundsPerSave != 0) return;
+  if (auto saved = retention_.Save(); !saved.ok()) fail_stop_.Trip(std::string(saved.message()));
 }
 
 bool Housekeeper::SleepUntilNextRound() {

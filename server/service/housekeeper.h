@@ -26,6 +26,9 @@ class Housekeeper {
   void Start(std::function<void()> each_round);
   void Stop();
 
+  // What the thread does once a second. For a simulator, which calls it instead of Start.
+  void Round();
+
   // The disk is nearly full: new records are refused.
   std::atomic<bool>& storage_full() { return storage_full_; }
   // The free space at the last look; 0 where the store has no file system.
@@ -48,6 +51,7 @@ class Housekeeper {
   Mutex mutex_;
   Condition changed_;
   bool stopping_ GUARDED_BY(mutex_) = false;
+  int rounds_ = 0;  // of whoever calls Round
   std::thread thread_;
 };
 

@@ -1,0 +1,53 @@
+#include "tools/simulation/runner.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "tools/simulation/world.h"
+
+namespace latchkey::simulation {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+// So many failures say enough.
+constexpr std::size_t kFailedMax = 10;
+
+}  // namespace
+
+RunReport RunSeed(std::uint64_t seed, bool verbose) { return World(seed, verbose).Run(); }
+
+RunnerReport RunSeeds(const RunnerOptions& options) {
+  RunnerReport all;
+  std::mutex mutex;
+  std::atomic<std::uint64_t> next = 0;
+  std::atomic<bool> enough = false;
+  const auto begun = Steady::now();
+  const auto work = [&] {
+    while (!enough) {
+      if (options.bound > Duration::zero() && Steady::now() - begun > options.bound) return;
+      const std::uint64_t place = next++;
+      if (place >= options.seeds) return;
+      RunReport report = RunSeed(options.first_seed + place, options.verbose);
+      const std::scoped_lock lock(mutex);
+      ++all.seeds;
+      all.steps += report.steps;
+      all.simulated += report.simulated;
+      for (const auto& [name, count] : report.counts) all.counts[name] += count;
+      if (!report.violation.empty()) all.failed.push_back(std::move(report));
+      enough = all.failed.size() >= kFailedMax;
+      if (options.on_progress) options.on_progress(all.seeds);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 1; i < options.jobs; ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  std::ranges::sort(all.failed, {}, [](const RunReport& report) { return report.seed; });
+  return all;
+}
+
+}  // namespace latchkey::simulation
