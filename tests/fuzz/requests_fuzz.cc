@@ -77,8 +77,8 @@ class PartitionCall final : private Messages<Request, Response>,
  public:
   PartitionCall(const CallEnvironment& environment, Request parsed)
       : Held{std::move(parsed), {}},
-        BudgetedCall<Request, Response>(environment, Held::request, &this->Held::response,
-                                        environment.clock.Monotonic()) {}
+        BudgetedCall<Request, Response>(environment, environment.reply_budget, Held::request,
+                                        &this->Held::response, environment.clock.Monotonic()) {}
 
   // As StartUnary does.
   void Start() {

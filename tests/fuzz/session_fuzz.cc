@@ -47,6 +47,8 @@ class Stream final : public SessionLink {
   void Write(std::string frame) override;
   void Read() override;
   void End(const std::optional<Refusal>& refusal) override;
+  // What is sent here is read at once, or the client is gone.
+  void Break() override {}
 
   const CallEnvironment& environment_;
   const std::shared_ptr<Session> session_;
@@ -94,11 +96,11 @@ void Stream::Arrive(std::string_view bytes) {
     reading_ = false;
   }
   if (bytes.size() > environment_.limits.frame_bytes) {
-    return session_->OnBadFrame({v1::Refusal::FRAME_TOO_LONG, "too long", {}, {}});
+    return session_->OnRefused({v1::Refusal::FRAME_TOO_LONG, "too long", {}, {}});
   }
   const auto frame = std::make_shared<SessionFrame>(4 * bytes.size());
   if (!frame->request->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return session_->OnBadFrame({v1::Refusal::FRAME_MALFORMED, "malformed", {}, {}});
+    return session_->OnRefused({v1::Refusal::FRAME_MALFORMED, "malformed", {}, {}});
   }
   {
     MutexLock lock(mutex_);

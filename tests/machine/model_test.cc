@@ -167,7 +167,7 @@ std::string Shorten(std::vector<Command> commands) {
 
 TEST(ModelTest, MachineAgreesWithTheNaiveModel) {
   const std::uint64_t seed = FromEnvironment("LATCHKEY_MODEL_SEED", 20240229);
-  const std::uint64_t total = FromEnvironment("LATCHKEY_MODEL_COMMANDS", 1'000'000);
+  const std::uint64_t total = FromEnvironment("LATCHKEY_MODEL_COMMANDS", 2'000'000);
   std::cout << "LATCHKEY_MODEL_SEED=" << seed << " LATCHKEY_MODEL_COMMANDS=" << total << std::endl;
   Random random(seed);
   Counts counts;

@@ -6,6 +6,7 @@ where it was, unless the commit is another one.
 
 import argparse
 import collections
+import concurrent.futures
 import pathlib
 import signal
 import subprocess
@@ -17,6 +18,12 @@ from build import build
 from report import write_report
 from state import State
 from tiers import ROOT, SEEDS, TIERS
+
+
+# Slices at a time, each of about one core.
+LANES = 2
+# From here on a run is a long one, with the floors of one.
+LONG = 45 * 60
 
 
 def parse(arguments):
@@ -46,42 +53,59 @@ def commit():
     return git("rev-parse", "--short=12", "HEAD") + (" with changes" if git("status", "--porcelain") else "")
 
 
-def next_tier(state, seconds):
-    """The tier that is farthest behind: first what is short of its floor, then what is short of its share."""
-    long = seconds >= 45 * 60
+def next_tier(state, seconds, running):
+    """The tier that is farthest behind: first what is short of its floor, then what is short of its share.
+
+    None: there is nothing left to begin. No tier runs twice at a time.
+    """
+    long = seconds >= LONG
 
     def missing(tier):
         floor = tier.long if long else tier.quick
         return state.count(tier.name, tier.unit) < min(floor, floor * seconds / 3600 if long else floor)
 
-    spent = sum(state.seconds.values())
-    behind = [tier for tier in TIERS if missing(tier)]
-    if not behind and spent >= seconds:
-        return None
-    candidates = behind or [tier for tier in TIERS if tier.share > 0]
-    return min(candidates, key=lambda tier: state.seconds[tier.name] / max(tier.share, 0.01))
+    idle = [tier for tier in TIERS if tier.name not in running]
+    candidates = [tier for tier in idle if missing(tier)]
+    if not candidates and state.wall < seconds:
+        candidates = [tier for tier in idle if tier.share > 0]
+    return min(candidates, key=lambda tier: state.seconds[tier.name] / max(tier.share, 0.01), default=None)
 
 
 def progress(state, seconds, text):
-    spent = sum(state.seconds.values())
-    print(f"[{spent / 60:5.1f} of {seconds / 60:.1f} min, {len(state.violations)} violations] {text}",
+    print(f"[{state.wall / 60:5.1f} of {seconds / 60:.1f} min, {len(state.violations)} violations] {text}",
           file=sys.stderr, flush=True)
 
 
+def note(state, tier, seed, outcome):
+    """Writes down what a slice has shown."""
+    state.add(tier.name, outcome, seed)
+    if outcome.failed:
+        print(outcome.output[-6000:], flush=True)
+        kept = state.keep_output(tier.name, seed, outcome.output)
+        print(f"violation: {outcome.invariant() or '?'} found by {tier.name} with seed {seed}: {kept}",
+              flush=True)
+
+
 def prove(options):
+    programs = build("release", tuple(sorted({target for tier in TIERS for target in tier.targets})))
     seconds = options.minutes * 60
     first_seed = options.seed if options.seed is not None else int(time.time())
     state = State.open(ROOT / "build/prove/state.json", commit(), first_seed, options.fresh)
-    while (tier := next_tier(state, seconds)) is not None:
-        seed = state.take_seeds(tier.slice) % SEEDS
-        progress(state, seconds, f"{tier.name}: {tier.slice} {tier.unit}, seed {seed}")
-        outcome = tier.run(build("release", tier.targets), seed)
-        state.add(tier.name, outcome, seed)
-        if outcome.failed:
-            print(outcome.output[-6000:], flush=True)
-            kept = state.keep_output(tier.name, seed, outcome.output)
-            print(f"violation: {outcome.invariant() or '?'} found by {tier.name} with seed {seed}: {kept}",
-                  flush=True)
+    running = {}
+    with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+        while True:
+            names = {tier.name for tier, _ in running.values()}
+            tier = next_tier(state, seconds, names) if len(running) < LANES else None
+            if tier is not None:
+                seed = state.take_seeds(tier.slice) % SEEDS
+                progress(state, seconds, f"{tier.name}: {tier.slice} {tier.unit}, seed {seed}")
+                running[lanes.submit(tier.run, programs, seed)] = (tier, seed)
+            elif running:
+                done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+                for one in done:
+                    note(state, *running.pop(one), one.result())
+            else:
+                break
     write_report(options.report, state, seconds)
     state.finish()
     print(f"report: {options.report}")

@@ -13,15 +13,14 @@ def write_report(path, state, seconds):
 
 
 def lines_of(state, seconds):
-    spent = sum(state.seconds.values())
     yield "# Report of a run of the proof"
     yield ""
     yield (f"`tools/prove --minutes {seconds / 60:g} --seed {state.first_seed}` on "
            f"{time.strftime('%Y-%m-%d')}, commit {state.commit}, {os.cpu_count()} cores, "
            f"{platform.system()} {platform.release().split('-')[0]}: "
-           f"{spent / 60:.0f} minutes, {len(state.violations)} violations.")
+           f"{state.wall / 60:.0f} minutes, {len(state.violations)} violations.")
     yield ""
-    yield "| tier | what it puts to the test | done | seconds | also counted |"
+    yield "| tier | what it puts to the test | done | seconds of a core | also counted |"
     yield "|---|---|---|---|---|"
     for tier in TIERS:
         counts = state.counts[tier.name]

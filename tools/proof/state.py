@@ -2,6 +2,7 @@
 
 import collections
 import json
+import time
 
 
 class State:
@@ -12,6 +13,8 @@ class State:
         self.commit = commit
         self.first_seed = seed
         self.next_seed = seed
+        self.wall = 0  # seconds
+        self._looked_at = time.monotonic()
         self.slices = collections.Counter()
         self.seconds = collections.Counter()
         self.counts = collections.defaultdict(collections.Counter)
@@ -27,6 +30,7 @@ class State:
         if kept["commit"] != commit:
             return state
         state.first_seed, state.next_seed = kept["first_seed"], kept["next_seed"]
+        state.wall = kept["wall"]
         state.slices.update(kept["slices"])
         state.seconds.update(kept["seconds"])
         for tier, counts in kept["counts"].items():
@@ -44,6 +48,9 @@ class State:
         return seed
 
     def add(self, tier, outcome, seed):
+        now = time.monotonic()
+        self.wall += now - self._looked_at
+        self._looked_at = now
         self.slices[tier] += 1
         self.seconds[tier] += outcome.seconds
         self.counts[tier].update(outcome.counts)
@@ -53,6 +60,7 @@ class State:
         written = self.path.with_suffix(".new")
         written.write_text(json.dumps({
             "commit": self.commit, "first_seed": self.first_seed, "next_seed": self.next_seed,
+            "wall": self.wall,
             "slices": self.slices, "seconds": self.seconds, "counts": self.counts,
             "violations": self.violations}, indent=1))
         written.rename(self.path)

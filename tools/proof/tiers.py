@@ -107,7 +107,7 @@ def _crash(programs, seed, amount):
 
 def _simulate(programs, seed, amount):
     return [str(programs / "tools/simulation/latchkey_simulate"), f"--seeds={amount}",
-            f"--first-seed={seed}"], {}
+            f"--first-seed={seed}", "--jobs=1"], {}
 
 
 def _fuzz(_, __, amount):
@@ -137,7 +137,7 @@ TIERS = (
          slice=1, unit="runs", share=0.02, quick=1, long=10),
     Tier("simulation", "server, sessions and clients on a virtual clock, under every fault",
          ("latchkey_simulate",), _simulate,
-         slice=2_000, unit="seeds", share=0.28, quick=3_000, long=200_000,
+         slice=3_000, unit="seeds", share=0.28, quick=3_000, long=200_000,
          counted=("steps", "simulated_seconds", "acknowledged", "unknown", "crashes")),
     Tier("lost-writes", "RocksDB on a file system that loses what was not synced",
          ("lost_write_test",), _gtest("storage/lost_write_test", "*", LATCHKEY_SEED=_seed,

@@ -84,7 +84,7 @@ void SessionEnd::Take(const std::string& frame) {
   const auto parsed = std::make_shared<SessionFrame>(4 * frame.size());
   if (!parsed->request->ParseFromString(frame)) {
     may_read_ = false;
-    return session_->OnBadFrame({R::FRAME_MALFORMED, "not a SessionRequest", {}, {}});
+    return session_->OnRefused({R::FRAME_MALFORMED, "not a SessionRequest", {}, {}});
   }
   NoteArrived(*parsed->request);
   may_read_ = session_->OnFrame(parsed);

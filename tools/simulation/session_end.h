@@ -34,6 +34,7 @@ class SessionEnd final : public SessionLink {
   void Write(std::string frame) override;
   void Read() override;
   void End(const std::optional<Refusal>& refusal) override;
+  void Break() override { Broken(); }
 
  private:
   void Take(const std::string& frame);

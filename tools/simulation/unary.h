@@ -30,7 +30,8 @@ class SimulatedCall final : private Messages<Request, Response>,
 
   SimulatedCall(ServerLife& life, std::uint64_t number, Request to_ask, Reply reply)
       : Messages<Request, Response>{std::move(to_ask), {}},
-        BudgetedCall<Request, Response>(life.environment(), this->asked, &this->said,
+        BudgetedCall<Request, Response>(life.environment(), life.environment().reply_budget,
+                                        this->asked, &this->said,
                                         life.environment().clock.Monotonic()),
         life_(life),
         number_(number),
@@ -123,10 +124,10 @@ class UnaryTry : public std::enable_shared_from_this<UnaryTry<Request, Response>
 
   void Return(const internal::CallStatus& status, Response response) {
     if (network_.random().Chance(network_.swarm().lost)) return;
-    client_.RunAfter(network_.Latency(), [self = this->shared_from_this(), status,
-                                          response = std::move(response)] {
-      self->End(status, response);
-    });
+    client_.RunAfter(network_.Latency(),
+                     [self = this->shared_from_this(), status, response = std::move(response)] {
+                       self->End(status, response);
+                     });
   }
 
   void Stop() {
@@ -147,7 +148,8 @@ class UnaryTry : public std::enable_shared_from_this<UnaryTry<Request, Response>
     network_.scheduler().After(network_.Latency(), [self = this->shared_from_this()] {
       ServerHost& server = self->network_.server();
       if (!server.up() || self->number_ == 0) return;
-      server.RunAfter(Duration::zero(), [self, &server] { server.life_now().Cancel(self->number_); });
+      server.RunAfter(Duration::zero(),
+                      [self, &server] { server.life_now().Cancel(self->number_); });
     });
   }
 
