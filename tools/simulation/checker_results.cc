@@ -115,9 +115,12 @@ void Checker::Judge(SeenCall& call, const v1::RecordResultRequest& request,
   const auto* reply = std::get_if<v1::RecordResultResponse>(&response);
   if (reply == nullptr) {
     const std::string& reason = std::get<RefusedWith>(response).reason;
+    if (reason == "RESULT_CONFLICT") ++key.refused_reports;
     if (reason == "STALE_FENCING_TOKEN") {
+      ++key.refused_reports;
       JudgeOver(key, request.fencing_token(), "its result was refused");
-      key.stale_reports.push_back(request);
+      // One that was never given says nothing.
+      if (request.fencing_token() <= call.highest_then) key.stale_reports.push_back(request);
     }
     return;
   }
@@ -157,14 +160,14 @@ void Checker::JudgeFingerprint(const SeenCall& call, const std::string& fingerpr
 
 // A report that came too late was refused, and kept.
 void Checker::JudgeEnd(Disk& disk) {
-  for (const storage::Scanned& scanned : *disk.records.Scan({.limit = 1'000'000})) {
+  for (const storage::Scanned& scanned : disk.All()) {
     const auto parts = storage::SplitStoreKey(scanned.store_key);
     const std::string name = NameOf(std::string(parts.name_space), std::string(parts.key));
     const storage::Record& record = *scanned.loaded.record;
     if (record.state() == State::HELD) Violated("L10", name + " is still held");
     SeenKey& key = keys_[name];
     // More than that are counted, and not all are kept.
-    if (key.stale_reports.size() > 4 || MayBeForgotten(key, rules_(name).key_retention)) continue;
+    if (key.refused_reports > 4 || MayBeForgotten(key, rules_(name).key_retention)) continue;
     for (const auto& report : key.stale_reports) {
       const auto same = [&](const auto& kept) {
         return kept.fencing_token() == report.fencing_token();
@@ -173,7 +176,6 @@ void Checker::JudgeEnd(Disk& disk) {
           std::ranges::any_of(record.audit(), same)) {
         continue;
       }
-      if (report.fencing_token() > highest_told_) continue;  // invented
       Violated("I3", "what token " + std::to_string(report.fencing_token()) + " reported of " +
                          name + " was not kept");
     }

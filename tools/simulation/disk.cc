@@ -99,8 +99,7 @@ std::optional<storage::RecordStore::Space> DiskStore::FreeSpace() {
 }
 
 void DiskStore::Compact(const storage::Expire& expire) {
-  auto all = *disk_.records.Scan({.limit = 1'000'000});
-  for (storage::Scanned& scanned : all) {
+  for (storage::Scanned& scanned : disk_.All()) {
     const storage::Expired expired = expire(scanned.store_key, *scanned.loaded.record);
     if (expired == storage::Expired::kNothing) continue;
     const storage::Record* kept =

@@ -80,6 +80,7 @@ struct SeenKey {
   std::optional<Completion> completion;
   // Refused because their token was superseded.
   std::vector<v1::RecordResultRequest> stale_reports;
+  int refused_reports = 0;  // these, and those that conflict with the result
   // On the disk; 0: it is not held.
   std::uint64_t written_token = 0;
 

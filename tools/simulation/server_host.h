@@ -56,6 +56,8 @@ class ServerHost final : public Host {
   WallTime life_wall() { return clock_.Wall(); }
   Duration time_down() const { return time_down_; }
   bool busy() const { return busy_; }
+  // It has started: who calls reaches it.
+  bool serving() const { return serving_; }
 
   // From the life.
   SessionEnd* Accept(std::shared_ptr<Stream> stream) { return life_now_->Accept(std::move(stream)); }
@@ -113,6 +115,7 @@ class ServerHost final : public Host {
   Counts counts_;
   std::unique_ptr<ServerLife> life_now_;
   bool busy_ = false;
+  bool serving_ = false;
   Duration died_at_ = Duration::zero();
   Duration time_down_ = Duration::zero();
   // When each partition is stepped next; what was meant for another time is void.

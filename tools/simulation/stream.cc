@@ -31,7 +31,7 @@ void Stream::Connect() {
   const Duration when = Arrival(last_up_);
   network_.scheduler().At(when, [self = shared_from_this(), &server] {
     if (self->client_over_) return;
-    if (!server.up()) {
+    if (!server.serving()) {
       self->server_over_ = true;
       self->client_.RunAfter(self->network_.Latency(), [self] {
         self->ClientOver({StatusCode::UNAVAILABLE, "connection refused", ""});
@@ -47,7 +47,7 @@ void Stream::Connect() {
 void Stream::ToServer(Duration when, std::function<void(SessionEnd&)> task) {
   network_.scheduler().At(when, [self = shared_from_this(), task = std::move(task)] {
     ServerHost& server = self->network_.server();
-    if (self->cut_up_ || self->server_over_ || !server.up()) return;
+    if (self->cut_up_ || self->server_over_ || !server.serving()) return;
     server.RunAfter(Duration::zero(), [self, task] {
       if (self->end_ != nullptr) task(*self->end_);
     });
@@ -77,8 +77,8 @@ void Stream::ClientCancels() {
 
 void Stream::ClientDied() {
   if (client_over_) return;
-  client_over_ = cut_down_ = true;
-  events_.reset();
+  // What had left it still arrives. The library is told when it lets go of the stream.
+  cut_down_ = true;
   network_.scheduler().After(network_.Notice(), [self = shared_from_this()] { self->ServerOver(); });
 }
 
@@ -146,7 +146,7 @@ void Stream::ServerOver() {
   if (server_over_) return;
   cut_up_ = cut_down_ = true;
   ServerHost& server = network_.server();
-  if (!server.up()) return;
+  if (!server.serving()) return;
   server.RunAfter(Duration::zero(), [self = shared_from_this()] {
     if (self->server_over_) return;
     self->server_over_ = true;

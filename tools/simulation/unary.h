@@ -93,7 +93,7 @@ class UnaryTry : public std::enable_shared_from_this<UnaryTry<Request, Response>
     if (network_.random().Chance(network_.swarm().lost)) return;
     network_.scheduler().After(network_.Latency(), [self = this->shared_from_this()] {
       ServerHost& server = self->network_.server();
-      if (!server.up()) return self->Refuse();
+      if (!server.serving()) return self->Refuse();
       server.RunAfter(Duration::zero(), [self] { self->Arrive(); });
     });
   }
@@ -147,9 +147,8 @@ class UnaryTry : public std::enable_shared_from_this<UnaryTry<Request, Response>
   void Cancel() {
     network_.scheduler().After(network_.Latency(), [self = this->shared_from_this()] {
       ServerHost& server = self->network_.server();
-      if (!server.up() || self->number_ == 0) return;
-      server.RunAfter(Duration::zero(),
-                      [self, &server] { server.life_now().Cancel(self->number_); });
+      if (!server.serving() || self->number_ == 0) return;
+      server.RunAfter(Duration::zero(), [self, &server] { server.life_now().Cancel(self->number_); });
     });
   }
 

@@ -83,9 +83,8 @@ World::World(std::uint64_t seed, bool verbose)
 // In this order, so that nothing comes back to what is gone.
 World::~World() {
   const internal::LibraryThread mark;
-  payers_.clear();
+  for (const auto& payer : payers_) payer->EndProcess();
   scheduler_.Clear();
-  raw_callers_.clear();
 }
 
 void World::OnViolation(const std::string& invariant, const std::string& what) {
@@ -152,11 +151,14 @@ void World::StepWall() {
 }
 
 void World::Settle() {
-  for (const storage::Scanned& scanned :
-       *server_->disk().records.Scan({.prefix = "default", .limit = 1'000, .live_only = true})) {
+  for (const storage::Scanned& scanned : server_->disk().All()) {
     const storage::Record& record = *scanned.loaded.record;
-    if (record.state() != v1::CheckResultResponse::IN_DOUBT || !random_.Chance(0.3)) continue;
-    const std::string key(storage::SplitStoreKey(scanned.store_key).key);
+    const auto parts = storage::SplitStoreKey(scanned.store_key);
+    if (parts.name_space != "default" || record.state() != v1::CheckResultResponse::IN_DOUBT) {
+      continue;
+    }
+    const std::string key(parts.key);
+    if (!key.starts_with("pay-") || !random_.Chance(0.3)) continue;
     const std::string downstream = DownstreamIdempotencyKey("default", key);
     if (provider_->expects(downstream)) continue;
     v1::ResolveOutcomeRequest request;

@@ -60,8 +60,7 @@ void World::RequireRest() {
 
 // Every key can be had: taken by one caller who falls silent, and then by one who waits.
 void World::ProbeKeys() {
-  auto all = *server_->disk().records.Scan({.limit = 1'000'000});
-  for (const storage::Scanned& scanned : all) {
+  for (const storage::Scanned& scanned : server_->disk().All()) {
     const auto parts = storage::SplitStoreKey(scanned.store_key);
     const std::string name_space(parts.name_space);
     if (name_space != "default" || scanned.loaded.record->state() == State::COMPLETED) continue;
@@ -112,7 +111,7 @@ void World::Probe(const std::string& name_space, const std::string& key) {
 
 // What was done is done once, and what is recorded is what was done.
 void World::JudgeBooks() {
-  for (const storage::Scanned& scanned : *server_->disk().records.Scan({.limit = 1'000'000})) {
+  for (const storage::Scanned& scanned : server_->disk().All()) {
     const auto parts = storage::SplitStoreKey(scanned.store_key);
     if (parts.name_space != "default" || !parts.key.starts_with("pay-")) continue;
     const std::string key(parts.key);
