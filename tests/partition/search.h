@@ -43,6 +43,7 @@ enum class Action : std::uint8_t {
   // Everything else.
   kProcess,            // the batch is decided
   kProcessWhileGoing,  // and while it is committed a caller goes away
+  kRetryGoing,         // the same, where it has repeated its call, and only the retry goes
   kProcessFailing,     // and its commit happens, but the store says that it failed
   kTick,
   kCrash,
@@ -67,7 +68,7 @@ struct Scope {
   bool checks = true;           // somebody waits for the result
   bool admin = true;            // an operator
   bool faults = true;           // failing commits, and grants that reach nobody
-  bool fingerprints = false;    // the last caller brings another one
+  bool fingerprints = false;    // the second caller and the third bring different ones
   SearchBounds bounds;
 };
 

@@ -14,6 +14,12 @@ bool NewlyGranted(const AcquireCall& call) {
   return (call.granted() || call.undone()) && !call.grant().replayed();
 }
 
+// Compared where both sides gave one.
+bool Differs(const std::optional<storage::v1::Record>& record, const std::string& fingerprint) {
+  return record && !record->fingerprint().empty() && !fingerprint.empty() &&
+         record->fingerprint() != fingerprint;
+}
+
 }  // namespace
 
 void World::Violated(const char* name, std::string sentence) {
@@ -30,8 +36,7 @@ void World::CheckDuringCommit() {
     const bool recorded = pending.record != nullptr && pending.record->ok() &&
                           !pending.record->response().already_recorded();
     if (granted || recorded) Violated("D1", "an answer was sent before it was durable");
-    const bool goes = pending.acquire != nullptr && pending.move.attempt == going_;
-    if (goes && !pending.left) {
+    if (pending.call == going_) {
       pending.call->SetGone();
       pending.left = true;
     }
@@ -56,7 +61,10 @@ void World::InheritPlaces() {
     if (old.acquire == nullptr || old.call->reason() != R::SUPERSEDED_BY_RETRY) continue;
     for (Pending& retry : pending_) {
       const bool same = retry.acquire != nullptr && retry.move.attempt == old.move.attempt;
-      if (same) retry.place = std::min(retry.place, old.place);
+      if (!same) continue;
+      retry.place = std::min(retry.place, old.place);
+      // Before the retry came, its place could not be granted a key in doubt.
+      retry.came_to_accept = old.move.action == Action::kAcquireNoRecover;
     }
   }
 }
@@ -161,7 +169,8 @@ void World::CheckOrder(const Pending& granted) {
   const bool recovers = granted.acquire->grant().mode() == v1::Grant::RECOVER;
   for (const Pending& other : pending_) {
     if (other.acquire == nullptr || other.place >= granted.place || other.left) continue;
-    if (recovers && other.move.action == Action::kAcquireNoRecover) continue;
+    const bool accepts = other.move.action != Action::kAcquireNoRecover && !other.came_to_accept;
+    if (recovers && !accepts) continue;
     const bool still_waits = !other.call->finished();
     const bool had_it_later =
         NewlyGranted(*other.acquire) && other.acquire->grant().fencing_token() > token;
@@ -223,11 +232,8 @@ void World::CheckStaleToken(const Pending& pending) {
 }
 
 void World::CheckFingerprint(const Pending& pending) {
-  const auto differs = [&](const std::optional<storage::v1::Record>& record) {
-    return record && !record->fingerprint().empty() &&
-           record->fingerprint() != pending.acquire->request().fingerprint();
-  };
-  if (!differs(stored_before_) || !differs(stored_) || pending.left) return;
+  const std::string& fingerprint = pending.acquire->request().fingerprint();
+  if (!Differs(stored_before_, fingerprint) || !Differs(stored_, fingerprint)) return;
   const bool same_run = works_ == 1 && lapsed_.empty();
   if (same_run && pending.call->ok()) Violated("I4", "another fingerprint was answered");
 }
@@ -247,17 +253,20 @@ void World::CheckBelievers() {
 
 // A free key has nobody who waits for it, a completed one nobody at all.
 void World::CheckQueue() {
-  const MonotonicTime now = harness_.clock.Monotonic();
   for (const Pending& pending : pending_) {
     if (pending.call->finished() || pending.left) continue;
     if (state() == State::COMPLETED) Violated("L10", "a call waits for a key that is completed");
-    if (pending.acquire == nullptr || state() == State::HELD) continue;
+    if (pending.acquire == nullptr) continue;
+    if (Differs(stored_, pending.acquire->request().fingerprint()))
+      Violated("I4", "another fingerprint waits, and was not refused at once");
+    if (state() == State::HELD) continue;
     if (state() == State::ABSENT || pending.move.action != Action::kAcquireNoRecover) {
       Violated("L10", "a call waits for a key that it could have");
     }
   }
   if (state() != State::HELD) return;
-  if (lease_until_ <= now) Violated("L10", "a lease is over and the key still held");
+  if (lease_until_ <= harness_.clock.Monotonic())
+    Violated("L10", "a lease is over and the key still held");
   if (!harness_.partition().NextTimer()) Violated("L10", "a lease has no timer");
 }
 

@@ -29,7 +29,8 @@ constexpr const char* kNames[] = {
     "DeleteRecord",
     "goes away",
     "a batch is decided",
-    "a batch is decided, and during its commit goes away",
+    "a batch is decided, and during its commit goes",
+    "a batch is decided, and during its commit goes the retry of",
     "a batch is decided, and its commit's answer is lost",
     "a tick passes",
     "crash and restart",
@@ -38,7 +39,7 @@ static_assert(std::size(kNames) == static_cast<std::size_t>(Action::kCrash) + 1)
 
 bool NamesAttempt(Action action) {
   return action <= Action::kCheck || action == Action::kGiveUp || action == Action::kCancel ||
-         action == Action::kProcessWhileGoing;
+         action == Action::kProcessWhileGoing || action == Action::kRetryGoing;
 }
 
 }  // namespace
@@ -67,8 +68,8 @@ std::vector<Move> World::Moves() const {
     for (std::uint8_t token = 1; token <= highest_; ++token) AddTokenMoves(token, &moves);
     if (scope_.admin) AddAdminMoves(&moves);
   }
-  AddEndings(&moves);
   if (queued_ > 0 || ticks_ > 0) moves.push_back({Action::kProcess});
+  AddEndings(&moves);
   if (queued_ > 0 && scope_.faults) moves.push_back({Action::kProcessFailing});
   if (ticks_ < kTicksPerBatchMax) moves.push_back({Action::kTick});
   if (highest_ > 0 || !pending_.empty()) moves.push_back({Action::kCrash});
@@ -91,7 +92,13 @@ void World::AddAcquires(std::vector<Move>* moves) const {
     const auto at = static_cast<std::size_t>(attempt);
     // Callers begin in turn, so that no two runs differ in names only, and an attempt after theirs.
     if (attempt > 0 && asked_lapse_[at - 1] == 0) break;
-    if (gone_[at] || !may_grant || Copies(attempt) > (scope_.retries ? 1u : 0u)) continue;
+    // A retry takes the place of the call that it repeats, and so makes no further grant.
+    const std::size_t copies = Copies(attempt);
+    if (gone_[at]) {  // and so this is a late duplicate
+      if (may_grant && copies == 0) moves->push_back({Action::kTry, id, 0, asked_lapse_[at]});
+      continue;
+    }
+    if (copies > 1 || (copies == 1 ? !scope_.retries : !may_grant)) continue;
     for (int lapse = 1; lapse <= 3; ++lapse) {
       const int own = 1 + attempt % scope_.callers % 3;
       const bool asked = asked_lapse_[at] != 0;  // then this is a retry, which asks the same
@@ -148,6 +155,7 @@ void World::AddEndings(std::vector<Move>* moves) const {
     if (may_queue) moves->push_back({Action::kCancel, id});
     if (scope_.faults && (queued_ > 0 || ticks_ > 0)) {
       moves->push_back({Action::kProcessWhileGoing, id});
+      if (Copies(attempt) > 1) moves->push_back({Action::kRetryGoing, id});
     }
   }
 }
@@ -161,8 +169,8 @@ v1::AcquireLockRequest World::AcquireOf(const Move& move) const {
   request.set_accept_recover(move.action != Action::kAcquireNoRecover);
   request.set_on_lapse(static_cast<OnLapse::OnLapse>(move.on_lapse));
   if (scope_.fingerprints) {
-    const bool last = move.attempt % scope_.callers == scope_.callers - 1;
-    request.set_fingerprint(last ? "other" : "same");
+    const int caller = move.attempt % scope_.callers;
+    request.set_fingerprint(caller == 0 ? "" : caller == 1 ? "one" : "other");
   }
   return request;
 }

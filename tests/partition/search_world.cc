@@ -25,6 +25,7 @@ void World::Make(const Move& move) {
       return Crash();
     case Action::kProcess:
     case Action::kProcessWhileGoing:
+    case Action::kRetryGoing:
     case Action::kProcessFailing:
       return Process(move);
     case Action::kCancel:
@@ -42,6 +43,19 @@ void World::OnStep(const Step& step) {
   if (step.granted) turns_.emplace_back();
 }
 
+// Of a call and its retry the call, unless the move says otherwise.
+const RememberingCall* World::WhoGoes(const Move& move) const {
+  const RememberingCall* going = nullptr;
+  const bool retry = move.action == Action::kRetryGoing;
+  if (!retry && move.action != Action::kProcessWhileGoing) return nullptr;
+  for (const Pending& pending : pending_) {
+    if (pending.acquire == nullptr || pending.left || pending.move.attempt != move.attempt)
+      continue;
+    if (going == nullptr || retry) going = pending.call;
+  }
+  return going;
+}
+
 void World::Process(const Move& move) {
   works_ = queued_;
   highest_before_ = highest_;
@@ -52,9 +66,11 @@ void World::Process(const Move& move) {
   commits_ = 0;
   const MonotonicTime now = harness_.clock.Monotonic();
   for (Pending& pending : pending_) {
-    pending.barred = pending.left || (pending.waits && pending.gives_up <= now);
+    const bool ended = !pending.waits && pending.acquire != nullptr &&
+                       ended_.contains(AttemptId(pending.move.attempt, scope_));
+    pending.barred = pending.left || ended || (pending.waits && pending.gives_up <= now);
   }
-  going_ = move.action == Action::kProcessWhileGoing ? move.attempt : -1;
+  going_ = WhoGoes(move);
   if (move.action == Action::kProcessFailing) harness_.next_commit = storage::Fault::kFailAfter;
   harness_.Run();
   harness_.next_commit = storage::Fault::kNone;
@@ -80,6 +96,7 @@ void World::Process(const Move& move) {
 void World::Forget() {
   std::erase_if(pending_, [&](Pending& pending) {
     pending.waits = true;
+    pending.came_to_accept = false;
     if (pending.call->times_finished() == 0) return false;
     harness_.Delete(*pending.call);
     return true;

@@ -63,9 +63,10 @@ class World {
     Move move;
     MonotonicTime gives_up;
     std::uint64_t place = 0;
-    bool waits = false;   // it was not finished by the batch that it came with
-    bool left = false;    // its caller has gone away, as the world knows
-    bool barred = false;  // it must not be granted by the batch at hand (L9)
+    bool waits = false;           // it was not finished by the batch that it came with
+    bool left = false;            // its caller has gone away, as the world knows
+    bool came_to_accept = false;  // it repeats one that does not accept a key in doubt
+    bool barred = false;          // it must not be granted by the batch at hand (L9)
   };
   struct Token {
     int attempt = -1;  // whose it is; -1: nobody was told yet
@@ -93,6 +94,7 @@ class World {
   Pending& Submit(const Move& move, Request request);
   void PromiseNotToAct(const Move& move);
   void Cancel(int attempt);
+  const RememberingCall* WhoGoes(const Move& move) const;
   void Process(const Move& move);
   void Crash();
   void OnStep(const Step& step);
@@ -151,7 +153,7 @@ class World {
   int works_ = 0;
   MonotonicTime lease_until_before_{};
   int commits_ = 0;
-  int going_ = -1;  // whose caller goes away while the batch is committed
+  const RememberingCall* going_ = nullptr;  // its caller goes away during the commit
 };
 
 }  // namespace latchkey::search

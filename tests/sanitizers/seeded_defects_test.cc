@@ -6,6 +6,11 @@
 
 #include "base/mutex.h"
 #include "gtest/gtest.h"
+#include "tests/partition/partition_harness.h"
+
+#if defined(LATCHKEY_SANITIZER_ADDRESS)
+#include <sanitizer/lsan_interface.h>
+#endif
 
 namespace latchkey {
 namespace {
@@ -23,6 +28,36 @@ TEST(SeededDefectDeathTest, UseAfterFreeIsReported) {
       "heap-use-after-free");
 }
 
+// Inside our libraries, not only in a test: a call that is freed while the partition has it.
+TEST(SeededDefectDeathTest, UseAfterFreeInAPartitionIsReported) {
+  EXPECT_DEATH(
+      {
+        PartitionHarness harness;
+        {
+          AcquireCall call(Acquire("k", "a"), harness.clock.Monotonic());
+          harness.Post(&call);
+        }
+        harness.Run();
+      },
+      "stack-use-after-scope");
+}
+
+[[gnu::noinline]] void Leak() {
+  for (int i = 0; i < 100; ++i) {
+    int* volatile lost = new int(i);
+    lost = nullptr;
+  }
+}
+
+TEST(SeededDefectDeathTest, LeakIsReported) {
+  EXPECT_DEATH(
+      {
+        Leak();
+        __lsan_do_leak_check();
+      },
+      "detected memory leaks");
+}
+
 TEST(SeededDefectDeathTest, SignedOverflowIsReported) {
   EXPECT_DEATH(
       {
@@ -32,7 +67,30 @@ TEST(SeededDefectDeathTest, SignedOverflowIsReported) {
       "signed integer overflow");
 }
 
+struct Base {
+  virtual ~Base() = default;
+};
+struct Derived : Base {
+  virtual int Number() const { return 1; }
+};
+
+TEST(SeededDefectDeathTest, CallOnAnotherClassIsReported) {
+  EXPECT_DEATH(
+      {
+        const Base base;
+        const Base* volatile pointer = &base;
+        const volatile int number = static_cast<const Derived*>(pointer)->Number();
+        (void)number;
+      },
+      "does not point to an object of type");
+}
+
 #elif defined(LATCHKEY_SANITIZER_THREAD)
+
+class SeededDefectDeathTest : public ::testing::Test {
+ protected:
+  SeededDefectDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
 
 // Two threads write; only one of them takes the mutex.
 void WriteWithAndWithoutTheMutex() {
@@ -46,9 +104,40 @@ void WriteWithAndWithoutTheMutex() {
   other.join();
 }
 
-TEST(SeededDefectDeathTest, DataRaceIsReported) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
+TEST_F(SeededDefectDeathTest, DataRaceIsReported) {
   EXPECT_DEATH(WriteWithAndWithoutTheMutex(), "data race");
+}
+
+// A partition belongs to one thread.
+void RunAPartitionOnTwoThreads() {
+  PartitionHarness harness;
+  const auto run = [&] {
+    for (int i = 0; i < 100; ++i) harness.partition().Process({});
+  };
+  std::thread other(run);
+  run();
+  other.join();
+}
+
+TEST_F(SeededDefectDeathTest, DataRaceInAPartitionIsReported) {
+  EXPECT_DEATH(RunAPartitionOnTwoThreads(), "data race.*(.|\n)*latchkey::Partition::Process");
+}
+
+// A record must stay as it is while it is committed.
+void ChangeARecordWhileItIsCommitted() {
+  storage::MemoryRecordStore store;
+  storage::v1::Record record;
+  record.set_state(v1::CheckResultResponse::HELD);
+  std::thread other([&] {
+    const storage::Write writes[] = {{.store_key = "k", .record = &record, .assign_token = true}};
+    (void)store.Commit(writes);
+  });
+  record.set_attempt_number(7);
+  other.join();
+}
+
+TEST_F(SeededDefectDeathTest, DataRaceInAStoreIsReported) {
+  EXPECT_DEATH(ChangeARecordWhileItIsCommitted(), "data race.*(.|\n)*storage::");
 }
 
 // The same with both under the mutex: our Mutex is understood, so silence means something.

@@ -14,7 +14,7 @@ namespace latchkey {
 struct SearchReport {
   std::size_t states = 0;
   std::size_t transitions = 0;
-  int depth = 0;         // every sequence of so many moves was tried
+  int depth = 0;          // every sequence of so many moves was tried
   bool complete = false;  // and no longer one leads to a state that was not seen
   std::string violation;  // the invariant's name; empty: none is broken
   std::string sentence;
