@@ -467,7 +467,8 @@ std::vector<Partition::Entry*> Partition::EntriesWithWaiters() const {
   for (const auto& [store_key, entry] : entries_) {
     if (entry->waiting() > 0) found.push_back(entry.get());
   }
-  std::ranges::sort(found, {}, [](const Entry* entry) { return std::string_view(entry->store_key); });
+  std::ranges::sort(found, {},
+                    [](const Entry* entry) { return std::string_view(entry->store_key); });
   return found;
 }
 

@@ -20,6 +20,12 @@ bool LeavesOpen(const std::string& reason) {
   return reason == "STORAGE_UNAVAILABLE" || reason.empty();
 }
 
+// Refusals that look at nothing but the request.
+bool IsAboutRequest(const std::string& reason) {
+  constexpr std::array kEnds = {"_REQUIRED", "_MALFORMED", "_TOO_LONG", "_OUT_OF_RANGE"};
+  return std::ranges::any_of(kEnds, [&](const char* end) { return reason.ends_with(end); });
+}
+
 bool IsEnder(const Request& request) {
   return std::holds_alternative<v1::RecordResultRequest>(request) ||
          std::holds_alternative<v1::ReleaseRequest>(request) ||
@@ -65,8 +71,8 @@ void Checker::OnArrived(std::uint64_t number, const Request& request) {
   auto call = std::make_shared<SeenCall>();
   call->number = number;
   call->request = request;
-  call->key = std::visit(
-      [](const auto& asked) { return NameOf(asked.namespace_(), asked.key()); }, request);
+  call->key = std::visit([](const auto& asked) { return NameOf(asked.namespace_(), asked.key()); },
+                         request);
   call->arrived = now();
   call->life = life_;
   call->highest_then = highest_told_;
@@ -109,7 +115,8 @@ void Checker::OnAnswered(std::uint64_t number, const Response& response) {
   } else if (!LeavesOpen(refused->reason)) {
     call->end = SeenCall::End::kRefused;
   }
-  if (failed_at_.has_value() && call->arrived > *failed_at_ && !not_now) {
+  const bool looked = !not_now && (refused == nullptr || !IsAboutRequest(refused->reason));
+  if (failed_at_.has_value() && call->arrived > *failed_at_ && looked) {
     Violated("D4", "call " + std::to_string(number) + " on " + call->key +
                        " came after the store had failed, and was answered");
   }

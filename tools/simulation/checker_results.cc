@@ -41,8 +41,8 @@ bool MayBeSource(const SeenCall& call, const v1::Result& result) {
 // Whether so much may have passed on the retention clock since the result was first seen.
 bool Checker::MayBeForgotten(const SeenKey& key, Duration retention) const {
   const Duration since = key.completion.has_value() ? key.completion->told : Duration::zero();
-  const Duration steps = std::max(most_lead_, server_.wall_lead()) -
-                         std::min(least_lead_, server_.wall_lead());
+  const Duration steps =
+      std::max(most_lead_, server_.wall_lead()) - std::min(least_lead_, server_.wall_lead());
   return now() - since + steps + server_.time_down() + kLooks >= retention;
 }
 
@@ -57,8 +57,8 @@ void Checker::OnSeen(const SeenCall& call, State::State state, const std::string
     Violated(Since(key.completion->life, "I6"), what + ", although it was completed");
   }
   if (newest == nullptr || newest->told >= call.arrived) return;
-  const bool lives = newest->live_until > now() + std::chrono::microseconds(1) &&
-                     !key.MayBeEnded(*newest, now());
+  const bool lives =
+      newest->live_until > now() + std::chrono::microseconds(1) && !key.MayBeEnded(*newest, now());
   if (lives && state == State::HELD && holder != nullptr && *holder != newest->holder) {
     Violated("I1", what + " by " + *holder + " while the lease of " + newest->holder + " lives");
   } else if (lives && state != State::HELD) {
@@ -68,9 +68,8 @@ void Checker::OnSeen(const SeenCall& call, State::State state, const std::string
   }
   if (state == State::ABSENT && !key.MayBeSettled(*newest, now()) &&
       !(key.MayBeEnded(*newest, now()) && MayBeForgotten(key, retention))) {
-    Violated(Since(newest->life, "I6"),
-             what + ", although the run of token " + std::to_string(newest->number) +
-                 " has not ended");
+    Violated(Since(newest->life, "I6"), what + ", although the run of token " +
+                                            std::to_string(newest->number) + " has not ended");
   }
   if (state == State::HELD) return;
   for (auto& [number, token] : key.tokens) {
@@ -101,8 +100,7 @@ void Checker::OnResult(const SeenCall& call, const v1::Result& result) {
     return;
   }
   if (key.completion->told >= call.arrived) return;
-  if (!SameResult(key.completion->result, result) &&
-      !key.MayBeDeleted(Duration::zero(), now()) &&
+  if (!SameResult(key.completion->result, result) && !key.MayBeDeleted(Duration::zero(), now()) &&
       !MayBeForgotten(key, rules_(call.key).key_retention)) {
     Violated(Since(key.completion->life, "I2"), "the result of " + call.key + " has changed");
   }
@@ -115,9 +113,12 @@ void Checker::Judge(SeenCall& call, const v1::RecordResultRequest& request,
   const auto* reply = std::get_if<v1::RecordResultResponse>(&response);
   if (reply == nullptr) {
     const std::string& reason = std::get<RefusedWith>(response).reason;
+    if (reason == "RESULT_CONFLICT") ++key.refused_reports;
     if (reason == "STALE_FENCING_TOKEN") {
+      ++key.refused_reports;
       JudgeOver(key, request.fencing_token(), "its result was refused");
-      key.stale_reports.push_back(request);
+      // One that was never given says nothing.
+      if (request.fencing_token() <= call.highest_then) key.stale_reports.push_back(request);
     }
     return;
   }
@@ -127,8 +128,7 @@ void Checker::Judge(SeenCall& call, const v1::RecordResultRequest& request,
   if (newest != nullptr && newest->number > request.fencing_token() &&
       newest->told < call.arrived) {
     Violated("I3", "a result by token " + std::to_string(request.fencing_token()) + " of " +
-                       call.key + " was recorded; the newest is " +
-                       std::to_string(newest->number));
+                       call.key + " was recorded; the newest is " + std::to_string(newest->number));
   }
   const bool as_sent = reply->result().fencing_token() == request.fencing_token() &&
                        reply->result().outcome() == request.outcome() &&
@@ -157,14 +157,14 @@ void Checker::JudgeFingerprint(const SeenCall& call, const std::string& fingerpr
 
 // A report that came too late was refused, and kept.
 void Checker::JudgeEnd(Disk& disk) {
-  for (const storage::Scanned& scanned : *disk.records.Scan({.limit = 1'000'000})) {
+  for (const storage::Scanned& scanned : disk.All()) {
     const auto parts = storage::SplitStoreKey(scanned.store_key);
     const std::string name = NameOf(std::string(parts.name_space), std::string(parts.key));
     const storage::Record& record = *scanned.loaded.record;
     if (record.state() == State::HELD) Violated("L10", name + " is still held");
     SeenKey& key = keys_[name];
     // More than that are counted, and not all are kept.
-    if (key.stale_reports.size() > 4 || MayBeForgotten(key, rules_(name).key_retention)) continue;
+    if (key.refused_reports > 4 || MayBeForgotten(key, rules_(name).key_retention)) continue;
     for (const auto& report : key.stale_reports) {
       const auto same = [&](const auto& kept) {
         return kept.fencing_token() == report.fencing_token();
@@ -173,7 +173,6 @@ void Checker::JudgeEnd(Disk& disk) {
           std::ranges::any_of(record.audit(), same)) {
         continue;
       }
-      if (report.fencing_token() > highest_told_) continue;  // invented
       Violated("I3", "what token " + std::to_string(report.fencing_token()) + " reported of " +
                          name + " was not kept");
     }

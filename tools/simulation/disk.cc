@@ -40,8 +40,8 @@ absl::StatusOr<std::vector<storage::Loaded>> DiskStore::Load(std::span<const std
 absl::StatusOr<std::vector<storage::WriteResult>> DiskStore::Commit(
     std::span<const storage::Write> writes) {
   if (failed_) return Failed();
-  const auto grants = static_cast<std::uint64_t>(
-      std::ranges::count_if(writes, [](const storage::Write& write) { return write.assign_token; }));
+  const auto grants = static_cast<std::uint64_t>(std::ranges::count_if(
+      writes, [](const storage::Write& write) { return write.assign_token; }));
   std::uint64_t token = 0;
   if (grants > 0) {
     auto first = tokens_.Take(grants);
@@ -99,8 +99,7 @@ std::optional<storage::RecordStore::Space> DiskStore::FreeSpace() {
 }
 
 void DiskStore::Compact(const storage::Expire& expire) {
-  auto all = *disk_.records.Scan({.limit = 1'000'000});
-  for (storage::Scanned& scanned : all) {
+  for (storage::Scanned& scanned : disk_.All()) {
     const storage::Expired expired = expire(scanned.store_key, *scanned.loaded.record);
     if (expired == storage::Expired::kNothing) continue;
     const storage::Record* kept =

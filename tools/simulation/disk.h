@@ -20,6 +20,8 @@ struct Disk {
   // No token above this one was ever given.
   std::uint64_t token_limit = 0;
   bool nearly_full = false;
+
+  std::vector<storage::Scanned> All() { return *records.Scan({.limit = 1'000'000}); }
 };
 
 // What becomes of one call that writes.

@@ -17,7 +17,7 @@ namespace latchkey::simulation {
 
 struct SeenCall {
   enum class End {
-    kOpen,     // or never answered: it may have acted, or may yet
+    kOpen,  // or never answered: it may have acted, or may yet
     kAnswered,
     kRefused,  // it has changed nothing that others could see, but see late outcomes
   };
@@ -80,6 +80,7 @@ struct SeenKey {
   std::optional<Completion> completion;
   // Refused because their token was superseded.
   std::vector<v1::RecordResultRequest> stale_reports;
+  int refused_reports = 0;  // these, and those that conflict with the result
   // On the disk; 0: it is not held.
   std::uint64_t written_token = 0;
 

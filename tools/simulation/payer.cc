@@ -23,9 +23,7 @@ Payer::Payer(Network& network, Provider& provider, PayerEvents& events, std::str
       events_(events),
       clock_(network.random().LogBetween(1s, 24h * 300), network.DrawDrift()) {}
 
-Payer::~Payer() {
-  if (up()) EndProcess();
-}
+Payer::~Payer() = default;
 
 void Payer::Start() {
   if (up() || retired_) return;
@@ -37,6 +35,7 @@ void Payer::Start() {
 
 // What the library does while it is destroyed must not be heard of, so the life ends before.
 void Payer::EndProcess() {
+  if (!up()) return;
   EndLife();
   network_.OnClientDied(*this);
   process_.reset();

@@ -47,6 +47,8 @@ class Payer final : public Host {
   void Kill();
   // Lets go of the client while work may be under way, and is started again.
   void Quit();
+  // For good, unlike Kill.
+  void EndProcess();
   // Begins nothing new.
   void Retire() { retired_ = true; }
   bool retired() const { return retired_; }
@@ -64,8 +66,6 @@ class Payer final : public Host {
   PayerCounts& counts() { return counts_; }
 
  private:
-  void EndProcess();
-
   Network& network_;
   Provider& provider_;
   PayerEvents& events_;

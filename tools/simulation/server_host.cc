@@ -61,6 +61,7 @@ void ServerHost::Start() {
   if (!up()) return StartAfter(random_.LogBetween(50ms, 2s));
   time_down_ += scheduler().now() - died_at_;
   Note("serves");
+  serving_ = true;
   events_->OnServing();
   for (std::size_t i = 0; i < settings_.partitions; ++i) StepAt(i, scheduler().now());
   RunAfter(1s, [this] { Housekeep(); });
@@ -80,7 +81,7 @@ void ServerHost::Kill() {
 }
 
 void ServerHost::Stop() {
-  if (!up() || life_now_->failed()) return;
+  if (!serving_ || life_now_->failed()) return;
   Note("is told to stop");
   ++counts_.stops;
   life_now_->BeginShutdown();
@@ -155,6 +156,7 @@ void ServerHost::Block(const std::function<void()>& work) {
 
 void ServerHost::Bury() {
   died_at_ = scheduler().now();
+  serving_ = false;
   counts_.lapses += life_now_->lapses();
   counts_.stalls += life_now_->stalls();
   network_->OnServerDied();

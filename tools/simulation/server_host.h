@@ -1,4 +1,5 @@
-// The machine that the server runs on: starts its process, steps it, and kills, stops and pauses it.
+// The machine that the server runs on: starts its process, steps it, and kills, stops and pauses
+// it.
 #pragma once
 
 #include <cstdint>
@@ -56,9 +57,13 @@ class ServerHost final : public Host {
   WallTime life_wall() { return clock_.Wall(); }
   Duration time_down() const { return time_down_; }
   bool busy() const { return busy_; }
+  // It has started: who calls reaches it.
+  bool serving() const { return serving_; }
 
   // From the life.
-  SessionEnd* Accept(std::shared_ptr<Stream> stream) { return life_now_->Accept(std::move(stream)); }
+  SessionEnd* Accept(std::shared_ptr<Stream> stream) {
+    return life_now_->Accept(std::move(stream));
+  }
   void WakePartitions();
   void OnStoreFailed();
 
@@ -113,6 +118,7 @@ class ServerHost final : public Host {
   Counts counts_;
   std::unique_ptr<ServerLife> life_now_;
   bool busy_ = false;
+  bool serving_ = false;
   Duration died_at_ = Duration::zero();
   Duration time_down_ = Duration::zero();
   // When each partition is stepped next; what was meant for another time is void.

@@ -31,7 +31,7 @@ void Stream::Connect() {
   const Duration when = Arrival(last_up_);
   network_.scheduler().At(when, [self = shared_from_this(), &server] {
     if (self->client_over_) return;
-    if (!server.up()) {
+    if (!server.serving()) {
       self->server_over_ = true;
       self->client_.RunAfter(self->network_.Latency(), [self] {
         self->ClientOver({StatusCode::UNAVAILABLE, "connection refused", ""});
@@ -47,7 +47,7 @@ void Stream::Connect() {
 void Stream::ToServer(Duration when, std::function<void(SessionEnd&)> task) {
   network_.scheduler().At(when, [self = shared_from_this(), task = std::move(task)] {
     ServerHost& server = self->network_.server();
-    if (self->cut_up_ || self->server_over_ || !server.up()) return;
+    if (self->cut_up_ || self->server_over_ || !server.serving()) return;
     server.RunAfter(Duration::zero(), [self, task] {
       if (self->end_ != nullptr) task(*self->end_);
     });
@@ -60,8 +60,7 @@ void Stream::ClientWrites(std::string frame) {
     if (!self->client_over_) self->events_->OnWritten();
   });
   if (network_.random().Chance(network_.swarm().lost)) Break();
-  ToServer(Arrival(last_up_),
-           [frame = std::move(frame)](SessionEnd& end) { end.Receive(frame); });
+  ToServer(Arrival(last_up_), [frame = std::move(frame)](SessionEnd& end) { end.Receive(frame); });
   MayBreak();
 }
 
@@ -71,28 +70,31 @@ void Stream::ClientHalfCloses() {
 
 void Stream::ClientCancels() {
   cut_up_ = cut_down_ = true;
-  network_.scheduler().After(network_.Latency(), [self = shared_from_this()] { self->ServerOver(); });
+  network_.scheduler().After(network_.Latency(),
+                             [self = shared_from_this()] { self->ServerOver(); });
   ClientOver({StatusCode::CANCELLED, "cancelled", ""});
 }
 
 void Stream::ClientDied() {
   if (client_over_) return;
-  client_over_ = cut_down_ = true;
-  events_.reset();
-  network_.scheduler().After(network_.Notice(), [self = shared_from_this()] { self->ServerOver(); });
+  // What had left it still arrives. The library is told when it lets go of the stream.
+  cut_down_ = true;
+  network_.scheduler().After(network_.Notice(),
+                             [self = shared_from_this()] { self->ServerOver(); });
 }
 
 void Stream::ServerWrites(std::string frame) {
   if (network_.random().Chance(network_.swarm().lost)) Break();
-  network_.scheduler().At(Arrival(last_down_), [self = shared_from_this(), frame = std::move(frame)] {
-    if (self->cut_down_) return;
-    self->client_.RunAfter(Duration::zero(), [self, frame] {
-      if (self->client_over_) return;
-      v1::SessionResponse response;
-      if (response.ParseFromString(frame)) return self->events_->OnFrame(response);
-      self->ClientOver({StatusCode::CANCELLED, "a frame that does not parse", ""});
-    });
-  });
+  network_.scheduler().At(
+      Arrival(last_down_), [self = shared_from_this(), frame = std::move(frame)] {
+        if (self->cut_down_) return;
+        self->client_.RunAfter(Duration::zero(), [self, frame] {
+          if (self->client_over_) return;
+          v1::SessionResponse response;
+          if (response.ParseFromString(frame)) return self->events_->OnFrame(response);
+          self->ClientOver({StatusCode::CANCELLED, "a frame that does not parse", ""});
+        });
+      });
   MayBreak();
 }
 
@@ -130,7 +132,8 @@ void Stream::Break() {
   client_.RunAfter(network_.Notice(), [self = shared_from_this()] {
     self->ClientOver({StatusCode::UNAVAILABLE, "connection lost", ""});
   });
-  network_.scheduler().After(network_.Notice(), [self = shared_from_this()] { self->ServerOver(); });
+  network_.scheduler().After(network_.Notice(),
+                             [self = shared_from_this()] { self->ServerOver(); });
 }
 
 void Stream::ClientOver(const internal::CallStatus& status) {
@@ -138,7 +141,8 @@ void Stream::ClientOver(const internal::CallStatus& status) {
   client_over_ = cut_up_ = cut_down_ = true;
   const auto events = std::exchange(events_, nullptr);
   // The server is not asked whether it has noticed; it will.
-  network_.scheduler().After(network_.Latency(), [self = shared_from_this()] { self->ServerOver(); });
+  network_.scheduler().After(network_.Latency(),
+                             [self = shared_from_this()] { self->ServerOver(); });
   events->OnEnded(status);
 }
 
@@ -146,7 +150,7 @@ void Stream::ServerOver() {
   if (server_over_) return;
   cut_up_ = cut_down_ = true;
   ServerHost& server = network_.server();
-  if (!server.up()) return;
+  if (!server.serving()) return;
   server.RunAfter(Duration::zero(), [self = shared_from_this()] {
     if (self->server_over_) return;
     self->server_over_ = true;

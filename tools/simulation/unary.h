@@ -92,7 +92,7 @@ class UnaryTry : public std::enable_shared_from_this<UnaryTry<Request, Response>
     if (network_.random().Chance(network_.swarm().lost)) return;
     network_.scheduler().After(network_.Latency(), [self = this->shared_from_this()] {
       ServerHost& server = self->network_.server();
-      if (!server.up()) return self->Refuse();
+      if (!server.serving()) return self->Refuse();
       server.RunAfter(Duration::zero(), [self] { self->Arrive(); });
     });
   }
@@ -123,10 +123,10 @@ class UnaryTry : public std::enable_shared_from_this<UnaryTry<Request, Response>
 
   void Return(const internal::CallStatus& status, Response response) {
     if (network_.random().Chance(network_.swarm().lost)) return;
-    client_.RunAfter(network_.Latency(), [self = this->shared_from_this(), status,
-                                          response = std::move(response)] {
-      self->End(status, response);
-    });
+    client_.RunAfter(network_.Latency(),
+                     [self = this->shared_from_this(), status, response = std::move(response)] {
+                       self->End(status, response);
+                     });
   }
 
   void Stop() {
@@ -146,8 +146,9 @@ class UnaryTry : public std::enable_shared_from_this<UnaryTry<Request, Response>
   void Cancel() {
     network_.scheduler().After(network_.Latency(), [self = this->shared_from_this()] {
       ServerHost& server = self->network_.server();
-      if (!server.up() || self->number_ == 0) return;
-      server.RunAfter(Duration::zero(), [self, &server] { server.life_now().Cancel(self->number_); });
+      if (!server.serving() || self->number_ == 0) return;
+      server.RunAfter(Duration::zero(),
+                      [self, &server] { server.life_now().Cancel(self->number_); });
     });
   }
 

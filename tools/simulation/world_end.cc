@@ -46,7 +46,8 @@ void World::RequireRest() {
     if (!Pass(1s)) return;
   }
   for (const auto& payer : payers_) {
-    if (!payer->idle()) return OnViolation("L10", "a call was never answered: " + payer->Describe());
+    if (!payer->idle())
+      return OnViolation("L10", "a call was never answered: " + payer->Describe());
   }
   if (!server_->up()) return OnViolation("L10", "the server does not come back");
   if (!server_->life_now().idle()) {
@@ -60,8 +61,7 @@ void World::RequireRest() {
 
 // Every key can be had: taken by one caller who falls silent, and then by one who waits.
 void World::ProbeKeys() {
-  auto all = *server_->disk().records.Scan({.limit = 1'000'000});
-  for (const storage::Scanned& scanned : all) {
+  for (const storage::Scanned& scanned : server_->disk().All()) {
     const auto parts = storage::SplitStoreKey(scanned.store_key);
     const std::string name_space(parts.name_space);
     if (name_space != "default" || scanned.loaded.record->state() == State::COMPLETED) continue;
@@ -87,7 +87,7 @@ void World::Probe(const std::string& name_space, const std::string& key) {
   second.set_holder_id(second.attempt_id());
   SetProto(Duration(10s), second.mutable_wait_timeout());
   const auto on_second = [this, key, begun = scheduler_.now()](const internal::CallStatus& status,
-                                                                const Acquired& response) {
+                                                               const Acquired& response) {
     --probes_open_;
     if (status.code != grpc::StatusCode::OK || response.has_contention()) {
       return OnViolation("L10", key + " was not to be had: " + status.message);
@@ -112,7 +112,7 @@ void World::Probe(const std::string& name_space, const std::string& key) {
 
 // What was done is done once, and what is recorded is what was done.
 void World::JudgeBooks() {
-  for (const storage::Scanned& scanned : *server_->disk().records.Scan({.limit = 1'000'000})) {
+  for (const storage::Scanned& scanned : server_->disk().All()) {
     const auto parts = storage::SplitStoreKey(scanned.store_key);
     if (parts.name_space != "default" || !parts.key.starts_with("pay-")) continue;
     const std::string key(parts.key);
