@@ -30,6 +30,8 @@ _LAYERS = [
     ("client/", ("base/", "client/", "latchkey/") + _PUBLIC_PROTO),
     ("testing/include/", ("latchkey/",)),
     ("testing/", ("base/", "client/", "latchkey/", "server/", "storage/", "testing/") + _PUBLIC_PROTO),
+    # It puts all of it together, as a test does.
+    ("tools/simulation/", ("base/", "client/", "latchkey/", "server/", "storage/", "tools/") + _PUBLIC_PROTO),
     ("tools/", ("base/", "client/", "latchkey/", "tools/") + _PUBLIC_PROTO),
 ]
 

@@ -71,8 +71,8 @@ void Checker::OnArrived(std::uint64_t number, const Request& request) {
   auto call = std::make_shared<SeenCall>();
   call->number = number;
   call->request = request;
-  call->key = std::visit(
-      [](const auto& asked) { return NameOf(asked.namespace_(), asked.key()); }, request);
+  call->key = std::visit([](const auto& asked) { return NameOf(asked.namespace_(), asked.key()); },
+                         request);
   call->arrived = now();
   call->life = life_;
   call->highest_then = highest_told_;

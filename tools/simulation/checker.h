@@ -93,8 +93,8 @@ class Checker final : public Boundary, public ServerEvents {
   // Grants (checker_grants.cc).
   void OnGrant(SeenCall& call, const v1::AcquireLockRequest& request,
                const v1::AcquireLockResponse& response);
-  void OnFreshGrant(SeenCall& call, const v1::AcquireLockRequest& request,
-                    const v1::Grant& grant, SeenToken& token);
+  void OnFreshGrant(SeenCall& call, const v1::AcquireLockRequest& request, const v1::Grant& grant,
+                    SeenToken& token);
   void OnReplay(const SeenCall& call, const v1::Grant& grant, const SeenToken& token);
   void JudgeRun(const SeenKey& key, const SeenToken& token, const SeenCall& call);
   void JudgeCheckpoint(const SeenKey& key, const SeenToken& token, const v1::Grant& grant);

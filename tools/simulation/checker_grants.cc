@@ -49,8 +49,8 @@ void Checker::OnGrant(SeenCall& call, const v1::AcquireLockRequest& request,
 void Checker::OnReplay(const SeenCall& call, const v1::Grant& grant, const SeenToken& token) {
   ++counts_.replays;
   if (token.dead_since.has_value() && *token.dead_since < call.arrived) {
-    Violated("L6", Named(token.number) + " of " + call.key + " is granted again after " +
-                       token.dead_by);
+    Violated("L6",
+             Named(token.number) + " of " + call.key + " is granted again after " + token.dead_by);
   }
   if (token.granted && token.mode == v1::Grant::RECOVER && grant.mode() != v1::Grant::RECOVER) {
     Violated("I5", "a repetition of " + Named(token.number) + " is told to execute");
@@ -62,8 +62,9 @@ void Checker::OnFreshGrant(SeenCall& call, const v1::AcquireLockRequest& request
   SeenKey& key = KeyOf(call);
   if (token.granted) return Violated("L3", Named(token.number) + " was granted twice");
   if (token.number <= call.highest_then) {
-    Violated("L2", Named(token.number) + " on " + call.key + " was granted to a call that came after " +
-                       Named(call.highest_then) + " was known");
+    Violated("L2", Named(token.number) + " on " + call.key +
+                       " was granted to a call that came after " + Named(call.highest_then) +
+                       " was known");
   }
   ++counts_.grants;
   counts_.recoveries += grant.mode() == v1::Grant::RECOVER ? 1 : 0;
@@ -118,8 +119,7 @@ void Checker::JudgeRun(const SeenKey& key, const SeenToken& token, const SeenCal
   const SeenToken* const before = key.Before(token.number);
   if (before == nullptr || key.MayBeSettled(*before, now())) return;
   // It may have been completed and forgotten, without anybody's knowing.
-  const bool recorded = key.MayBeEnded(*before, now()) &&
-                        MayBeForgotten(key, rules.key_retention);
+  const bool recorded = key.MayBeEnded(*before, now()) && MayBeForgotten(key, rules.key_retention);
   if (recorded) return;
   Violated(Since(before->life, "I5"), Named(token.number) + " begins a run on " + call.key +
                                           ", although that of " + Named(before->number) +

@@ -41,8 +41,8 @@ bool MayBeSource(const SeenCall& call, const v1::Result& result) {
 // Whether so much may have passed on the retention clock since the result was first seen.
 bool Checker::MayBeForgotten(const SeenKey& key, Duration retention) const {
   const Duration since = key.completion.has_value() ? key.completion->told : Duration::zero();
-  const Duration steps = std::max(most_lead_, server_.wall_lead()) -
-                         std::min(least_lead_, server_.wall_lead());
+  const Duration steps =
+      std::max(most_lead_, server_.wall_lead()) - std::min(least_lead_, server_.wall_lead());
   return now() - since + steps + server_.time_down() + kLooks >= retention;
 }
 
@@ -57,8 +57,8 @@ void Checker::OnSeen(const SeenCall& call, State::State state, const std::string
     Violated(Since(key.completion->life, "I6"), what + ", although it was completed");
   }
   if (newest == nullptr || newest->told >= call.arrived) return;
-  const bool lives = newest->live_until > now() + std::chrono::microseconds(1) &&
-                     !key.MayBeEnded(*newest, now());
+  const bool lives =
+      newest->live_until > now() + std::chrono::microseconds(1) && !key.MayBeEnded(*newest, now());
   if (lives && state == State::HELD && holder != nullptr && *holder != newest->holder) {
     Violated("I1", what + " by " + *holder + " while the lease of " + newest->holder + " lives");
   } else if (lives && state != State::HELD) {
@@ -68,9 +68,8 @@ void Checker::OnSeen(const SeenCall& call, State::State state, const std::string
   }
   if (state == State::ABSENT && !key.MayBeSettled(*newest, now()) &&
       !(key.MayBeEnded(*newest, now()) && MayBeForgotten(key, retention))) {
-    Violated(Since(newest->life, "I6"),
-             what + ", although the run of token " + std::to_string(newest->number) +
-                 " has not ended");
+    Violated(Since(newest->life, "I6"), what + ", although the run of token " +
+                                            std::to_string(newest->number) + " has not ended");
   }
   if (state == State::HELD) return;
   for (auto& [number, token] : key.tokens) {
@@ -101,8 +100,7 @@ void Checker::OnResult(const SeenCall& call, const v1::Result& result) {
     return;
   }
   if (key.completion->told >= call.arrived) return;
-  if (!SameResult(key.completion->result, result) &&
-      !key.MayBeDeleted(Duration::zero(), now()) &&
+  if (!SameResult(key.completion->result, result) && !key.MayBeDeleted(Duration::zero(), now()) &&
       !MayBeForgotten(key, rules_(call.key).key_retention)) {
     Violated(Since(key.completion->life, "I2"), "the result of " + call.key + " has changed");
   }
@@ -130,8 +128,7 @@ void Checker::Judge(SeenCall& call, const v1::RecordResultRequest& request,
   if (newest != nullptr && newest->number > request.fencing_token() &&
       newest->told < call.arrived) {
     Violated("I3", "a result by token " + std::to_string(request.fencing_token()) + " of " +
-                       call.key + " was recorded; the newest is " +
-                       std::to_string(newest->number));
+                       call.key + " was recorded; the newest is " + std::to_string(newest->number));
   }
   const bool as_sent = reply->result().fencing_token() == request.fencing_token() &&
                        reply->result().outcome() == request.outcome() &&

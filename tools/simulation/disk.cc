@@ -40,8 +40,8 @@ absl::StatusOr<std::vector<storage::Loaded>> DiskStore::Load(std::span<const std
 absl::StatusOr<std::vector<storage::WriteResult>> DiskStore::Commit(
     std::span<const storage::Write> writes) {
   if (failed_) return Failed();
-  const auto grants = static_cast<std::uint64_t>(
-      std::ranges::count_if(writes, [](const storage::Write& write) { return write.assign_token; }));
+  const auto grants = static_cast<std::uint64_t>(std::ranges::count_if(
+      writes, [](const storage::Write& write) { return write.assign_token; }));
   std::uint64_t token = 0;
   if (grants > 0) {
     auto first = tokens_.Take(grants);

@@ -17,7 +17,7 @@ namespace latchkey::simulation {
 
 struct SeenCall {
   enum class End {
-    kOpen,     // or never answered: it may have acted, or may yet
+    kOpen,  // or never answered: it may have acted, or may yet
     kAnswered,
     kRefused,  // it has changed nothing that others could see, but see late outcomes
   };

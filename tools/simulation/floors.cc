@@ -11,9 +11,9 @@ std::uint64_t CountOf(const RunnerReport& report, const std::string& name) {
 }  // namespace
 
 const std::vector<std::string>& ShownCounts() {
-  static const auto& names = *new std::vector<std::string>{
-      "acknowledged", "unknown", "grants",   "recoveries", "replays",
-      "renewals",     "lapses",  "recorded", "paid",       "crashes"};
+  static const auto& names =
+      *new std::vector<std::string>{"acknowledged", "unknown", "grants",   "recoveries", "replays",
+                                    "renewals",     "lapses",  "recorded", "paid",       "crashes"};
   return names;
 }
 
@@ -25,8 +25,8 @@ std::vector<std::string> MissedFloors(const RunnerReport& report) {
   const std::uint64_t acknowledged = CountOf(report, "acknowledged");
   const std::uint64_t unknown = CountOf(report, "unknown");
   if (acknowledged < unknown) {
-    missed.push_back("acknowledged=" + std::to_string(acknowledged) + " is less than unknown=" +
-                     std::to_string(unknown));
+    missed.push_back("acknowledged=" + std::to_string(acknowledged) +
+                     " is less than unknown=" + std::to_string(unknown));
   }
   return missed;
 }

@@ -158,9 +158,10 @@ void PayerProcess::Check(int slot) {
   if (random().Chance(0.5)) options.fingerprint = "work-of-" + key;
   options.wait_timeout = random().OneOf<Duration>({0s, 500ms, 3s});
   options.timeout = 2s;
-  client_->CheckResultAsync(key, options, [this, slot, call, host = &host_, life = life_](const auto&) {
-    if (host->life() == life) OnAnswer(slot, call);
-  });
+  client_->CheckResultAsync(key, options,
+                            [this, slot, call, host = &host_, life = life_](const auto&) {
+                              if (host->life() == life) OnAnswer(slot, call);
+                            });
 }
 
 bool PayerProcess::idle() const {

@@ -104,20 +104,23 @@ void PayerProcess::Lock(int slot) {
   AcquireOptions options = PaymentOptions(key, false);
   options.fingerprint.clear();
   options.on_lapse = OnLapse::kForget;
-  client_->AcquireLockAsync(key, options, [this, slot, call, host = &host_, life = life_](AcquireAnswer answer) {
-    if (host->life() != life) return;
-    Lease* const granted = std::get_if<Lease>(&answer);
-    if (granted == nullptr) return OnAnswer(slot, call);
-    const auto lease = std::make_shared<Lease>(std::move(*granted));
-    leases_.emplace(call, lease);
-    UseLock(slot, call, lease, static_cast<int>(random().Below(3)));
-  });
+  client_->AcquireLockAsync(key, options,
+                            [this, slot, call, host = &host_, life = life_](AcquireAnswer answer) {
+                              if (host->life() != life) return;
+                              Lease* const granted = std::get_if<Lease>(&answer);
+                              if (granted == nullptr) return OnAnswer(slot, call);
+                              const auto lease = std::make_shared<Lease>(std::move(*granted));
+                              leases_.emplace(call, lease);
+                              UseLock(slot, call, lease, static_cast<int>(random().Below(3)));
+                            });
 }
 
-void PayerProcess::UseLock(int slot, std::uint64_t call, const std::shared_ptr<Lease>& lease, int steps) {
+void PayerProcess::UseLock(int slot, std::uint64_t call, const std::shared_ptr<Lease>& lease,
+                           int steps) {
   After(random().LogBetween(1ms, 1s), [this, slot, call, lease, steps] {
     if (steps > 0) {
-      const auto go_on = [this, slot, call, lease, steps, host = &host_, life = life_](const auto&) {
+      const auto go_on = [this, slot, call, lease, steps, host = &host_,
+                          life = life_](const auto&) {
         if (host->life() == life) UseLock(slot, call, lease, steps - 1);
       };
       if (random().Chance(0.5)) return lease->RenewAsync({}, go_on);

@@ -23,13 +23,13 @@ void Provider::Send(Host& client, const std::string& key, Duration timeout, Answ
   const Duration back = random.Between(std::chrono::milliseconds(1), timeout / 4);
   if (lost) return;
   ++accounts_[key].under_way;
-  network_.scheduler().After(there, [this, &client, key, unheard, back, life = client.life(),
-                                     answer = std::move(answer)] {
-    --accounts_[key].under_way;
-    const Charge charge = Act(key);
-    if (unheard || client.life() != life) return;
-    client.RunAfter(back, [answer, charge] { answer(charge); });
-  });
+  network_.scheduler().After(
+      there, [this, &client, key, unheard, back, life = client.life(), answer = std::move(answer)] {
+        --accounts_[key].under_way;
+        const Charge charge = Act(key);
+        if (unheard || client.life() != life) return;
+        client.RunAfter(back, [answer, charge] { answer(charge); });
+      });
 }
 
 Provider::Charge Provider::Act(const std::string& key) {
@@ -60,9 +60,9 @@ void Provider::Ask(Host& client, const std::string& key, Answer answer) {
   if (found != accounts_.end() && !found->second.references.empty()) {
     charge = Charge{found->second.references.back()};
   }
-  client.RunAfter(network_.random().Between(std::chrono::milliseconds(1),
-                                            std::chrono::milliseconds(50)),
-                  [answer = std::move(answer), charge] { answer(charge); });
+  client.RunAfter(
+      network_.random().Between(std::chrono::milliseconds(1), std::chrono::milliseconds(50)),
+      [answer = std::move(answer), charge] { answer(charge); });
 }
 
 std::size_t Provider::effects(const std::string& key) const {

@@ -244,8 +244,7 @@ void RawCaller::Administrate() {
       return Send<v1::DeleteRecordResponse>(ByOperator<v1::DeleteRecordRequest>(claim));
     case 2: {
       auto request = ByOperator<v1::ResolveOutcomeRequest>(claim);
-      request.set_outcome(
-          static_cast<v1::ResolveOutcomeRequest::Outcome>(1 + random().Below(3)));
+      request.set_outcome(static_cast<v1::ResolveOutcomeRequest::Outcome>(1 + random().Below(3)));
       request.set_provider_reference("found-" + std::to_string(++ids_));
       return Send<v1::ResolveOutcomeResponse>(request);
     }

@@ -1,4 +1,5 @@
-// The machine that the server runs on: starts its process, steps it, and kills, stops and pauses it.
+// The machine that the server runs on: starts its process, steps it, and kills, stops and pauses
+// it.
 #pragma once
 
 #include <cstdint>
@@ -60,7 +61,9 @@ class ServerHost final : public Host {
   bool serving() const { return serving_; }
 
   // From the life.
-  SessionEnd* Accept(std::shared_ptr<Stream> stream) { return life_now_->Accept(std::move(stream)); }
+  SessionEnd* Accept(std::shared_ptr<Stream> stream) {
+    return life_now_->Accept(std::move(stream));
+  }
   void WakePartitions();
   void OnStoreFailed();
 

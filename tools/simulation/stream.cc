@@ -60,8 +60,7 @@ void Stream::ClientWrites(std::string frame) {
     if (!self->client_over_) self->events_->OnWritten();
   });
   if (network_.random().Chance(network_.swarm().lost)) Break();
-  ToServer(Arrival(last_up_),
-           [frame = std::move(frame)](SessionEnd& end) { end.Receive(frame); });
+  ToServer(Arrival(last_up_), [frame = std::move(frame)](SessionEnd& end) { end.Receive(frame); });
   MayBreak();
 }
 
@@ -71,7 +70,8 @@ void Stream::ClientHalfCloses() {
 
 void Stream::ClientCancels() {
   cut_up_ = cut_down_ = true;
-  network_.scheduler().After(network_.Latency(), [self = shared_from_this()] { self->ServerOver(); });
+  network_.scheduler().After(network_.Latency(),
+                             [self = shared_from_this()] { self->ServerOver(); });
   ClientOver({StatusCode::CANCELLED, "cancelled", ""});
 }
 
@@ -79,20 +79,22 @@ void Stream::ClientDied() {
   if (client_over_) return;
   // What had left it still arrives. The library is told when it lets go of the stream.
   cut_down_ = true;
-  network_.scheduler().After(network_.Notice(), [self = shared_from_this()] { self->ServerOver(); });
+  network_.scheduler().After(network_.Notice(),
+                             [self = shared_from_this()] { self->ServerOver(); });
 }
 
 void Stream::ServerWrites(std::string frame) {
   if (network_.random().Chance(network_.swarm().lost)) Break();
-  network_.scheduler().At(Arrival(last_down_), [self = shared_from_this(), frame = std::move(frame)] {
-    if (self->cut_down_) return;
-    self->client_.RunAfter(Duration::zero(), [self, frame] {
-      if (self->client_over_) return;
-      v1::SessionResponse response;
-      if (response.ParseFromString(frame)) return self->events_->OnFrame(response);
-      self->ClientOver({StatusCode::CANCELLED, "a frame that does not parse", ""});
-    });
-  });
+  network_.scheduler().At(
+      Arrival(last_down_), [self = shared_from_this(), frame = std::move(frame)] {
+        if (self->cut_down_) return;
+        self->client_.RunAfter(Duration::zero(), [self, frame] {
+          if (self->client_over_) return;
+          v1::SessionResponse response;
+          if (response.ParseFromString(frame)) return self->events_->OnFrame(response);
+          self->ClientOver({StatusCode::CANCELLED, "a frame that does not parse", ""});
+        });
+      });
   MayBreak();
 }
 
@@ -130,7 +132,8 @@ void Stream::Break() {
   client_.RunAfter(network_.Notice(), [self = shared_from_this()] {
     self->ClientOver({StatusCode::UNAVAILABLE, "connection lost", ""});
   });
-  network_.scheduler().After(network_.Notice(), [self = shared_from_this()] { self->ServerOver(); });
+  network_.scheduler().After(network_.Notice(),
+                             [self = shared_from_this()] { self->ServerOver(); });
 }
 
 void Stream::ClientOver(const internal::CallStatus& status) {
@@ -138,7 +141,8 @@ void Stream::ClientOver(const internal::CallStatus& status) {
   client_over_ = cut_up_ = cut_down_ = true;
   const auto events = std::exchange(events_, nullptr);
   // The server is not asked whether it has noticed; it will.
-  network_.scheduler().After(network_.Latency(), [self = shared_from_this()] { self->ServerOver(); });
+  network_.scheduler().After(network_.Latency(),
+                             [self = shared_from_this()] { self->ServerOver(); });
   events->OnEnded(status);
 }
 

@@ -1,5 +1,6 @@
-// What goes wrong in a run, and how often: drawn for each seed, with zero among the choices, because
-// a fault that is always there hides what happens without it ("swarm testing", Groce et al., 2012).
+// What goes wrong in a run, and how often: drawn for each seed, with zero among the choices,
+// because a fault that is always there hides what happens without it ("swarm testing", Groce et
+// al., 2012).
 #pragma once
 
 #include <string>
@@ -53,9 +54,9 @@ struct Swarm {
   // The workload.
   Duration length = std::chrono::seconds(30);
   int partitions = 1;
-  int payers = 3;     // processes with the client library
+  int payers = 3;  // processes with the client library
   int raw_callers = 2;
-  int works = 2;      // at once in each payer
+  int works = 2;  // at once in each payer
   int payment_keys = 4;
   int arena_keys = 2;
   Duration lease_min = std::chrono::milliseconds(300);

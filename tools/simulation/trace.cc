@@ -8,8 +8,8 @@ namespace latchkey::simulation {
 void Trace::Add(Duration now, std::string_view who, std::string_view what) {
   std::array<char, 48> time;
   const auto nanos = static_cast<long long>(now.count());
-  const int length = std::snprintf(time.data(), time.size(), "%5lld.%09lld  ", nanos / 1'000'000'000,
-                                   nanos % 1'000'000'000);
+  const int length = std::snprintf(time.data(), time.size(), "%5lld.%09lld  ",
+                                   nanos / 1'000'000'000, nanos % 1'000'000'000);
   std::string line(time.data(), static_cast<std::size_t>(length));
   line.append(who).append("  ").append(what);
   for (const char c : line) {  // FNV-1a

@@ -148,7 +148,8 @@ class UnaryTry : public std::enable_shared_from_this<UnaryTry<Request, Response>
     network_.scheduler().After(network_.Latency(), [self = this->shared_from_this()] {
       ServerHost& server = self->network_.server();
       if (!server.serving() || self->number_ == 0) return;
-      server.RunAfter(Duration::zero(), [self, &server] { server.life_now().Cancel(self->number_); });
+      server.RunAfter(Duration::zero(),
+                      [self, &server] { server.life_now().Cancel(self->number_); });
     });
   }
 

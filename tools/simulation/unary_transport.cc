@@ -44,13 +44,14 @@ class UnaryTransport final : public internal::Transport {
   template <class Request, class Response>
   void Go(Request request, TryLimits limits, Done<Response> done) {
     if (*shut_down_) return done({grpc::StatusCode::CANCELLED, "closed", ""}, {});
-    network_.Call<Request, Response>(
-        client_, std::move(request), std::move(limits),
-        [done = std::move(done), over = shut_down_](const internal::CallStatus& status,
-                                                    Response response) {
-          if (*over) return done({grpc::StatusCode::CANCELLED, "closed", ""}, {});
-          done(status, std::move(response));
-        });
+    network_.Call<Request, Response>(client_, std::move(request), std::move(limits),
+                                     [done = std::move(done), over = shut_down_](
+                                         const internal::CallStatus& status, Response response) {
+                                       if (*over)
+                                         return done({grpc::StatusCode::CANCELLED, "closed", ""},
+                                                     {});
+                                       done(status, std::move(response));
+                                     });
   }
 
   Network& network_;

@@ -17,7 +17,8 @@ std::string Words(const v1::AcquireLockRequest& request) {
 }
 std::string Words(const v1::RenewLeaseRequest& request) {
   return "renew " + request.key() + " token " + std::to_string(request.fencing_token()) +
-         (request.effect_started() ? " mark" : "") + (request.has_checkpoint() ? " checkpoint" : "");
+         (request.effect_started() ? " mark" : "") +
+         (request.has_checkpoint() ? " checkpoint" : "");
 }
 std::string Words(const v1::CheckResultRequest& request) {
   return "check " + request.key() + " wait " + Millis(request.wait_timeout());

@@ -55,8 +55,7 @@ World::World(std::uint64_t seed, bool verbose)
       settings_(SettingsOf(swarm_)) {
   server_ = std::make_unique<ServerHost>(scheduler_, random_, swarm_, trace_, settings_);
   checker_ = std::make_unique<Checker>(
-      scheduler_, trace_, *server_,
-      [this](const std::string& key) { return RulesOf(swarm_, key); },
+      scheduler_, trace_, *server_, [this](const std::string& key) { return RulesOf(swarm_, key); },
       [this](const std::string& invariant, const std::string& what) {
         OnViolation(invariant, what);
       },
@@ -71,8 +70,8 @@ World::World(std::uint64_t seed, bool verbose)
   network_ = std::make_unique<Network>(
       NetworkEnvironment{&scheduler_, &random_, &swarm_, &trace_, server_.get()});
   server_->Connect(*network_, *checker_, *checker_);
-  const auto kind = random_.OneOf({Provider::Kind::kDeduplicates, Provider::Kind::kCanBeAsked,
-                                   Provider::Kind::kNeither});
+  const auto kind = random_.OneOf(
+      {Provider::Kind::kDeduplicates, Provider::Kind::kCanBeAsked, Provider::Kind::kNeither});
   const Duration window = random_.OneOf<Duration>({5s, 24h});
   provider_ = std::make_unique<Provider>(
       *network_, kind, kind == Provider::Kind::kDeduplicates ? window : Duration::zero(),
@@ -99,8 +98,8 @@ void World::StartHosts() {
   server_->Start();
   for (int i = 0; i < swarm_.payers; ++i) {
     PayerEvents& events = *this;
-    payers_.push_back(std::make_unique<Payer>(*network_, *provider_, events,
-                                              "payer-" + std::to_string(i)));
+    payers_.push_back(
+        std::make_unique<Payer>(*network_, *provider_, events, "payer-" + std::to_string(i)));
     payers_.back()->Start();
   }
   for (int i = 0; i < swarm_.raw_callers; ++i) {
@@ -207,12 +206,12 @@ RunReport World::MakeReport() {
   if (!violation_.empty()) report.story = trace_.Last();
   Counts& counts = report.counts;
   const CheckerCounts& seen = checker_->counts();
-  counts = {{"answered", seen.answered},       {"acknowledged", seen.acknowledged},
-            {"unknown", seen.unanswered},      {"grants", seen.grants},
-            {"recoveries", seen.recoveries},   {"replays", seen.replays},
-            {"renewals", seen.renewals},       {"recorded", seen.recorded},
-            {"handed_over", seen.handed_over}, {"late_results", seen.late_results},
-            {"lost_leases", seen.lost_leases}, {"stale", seen.stale},
+  counts = {{"answered", seen.answered},         {"acknowledged", seen.acknowledged},
+            {"unknown", seen.unanswered},        {"grants", seen.grants},
+            {"recoveries", seen.recoveries},     {"replays", seen.replays},
+            {"renewals", seen.renewals},         {"recorded", seen.recorded},
+            {"handed_over", seen.handed_over},   {"late_results", seen.late_results},
+            {"lost_leases", seen.lost_leases},   {"stale", seen.stale},
             {"fingerprints", seen.fingerprints}, {"ended_attempts", seen.ended_attempts},
             {"expired_keys", seen.expired_keys}};
   const ServerHost::Counts& server = server_->counts();

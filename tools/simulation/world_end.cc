@@ -46,7 +46,8 @@ void World::RequireRest() {
     if (!Pass(1s)) return;
   }
   for (const auto& payer : payers_) {
-    if (!payer->idle()) return OnViolation("L10", "a call was never answered: " + payer->Describe());
+    if (!payer->idle())
+      return OnViolation("L10", "a call was never answered: " + payer->Describe());
   }
   if (!server_->up()) return OnViolation("L10", "the server does not come back");
   if (!server_->life_now().idle()) {
@@ -86,7 +87,7 @@ void World::Probe(const std::string& name_space, const std::string& key) {
   second.set_holder_id(second.attempt_id());
   SetProto(Duration(10s), second.mutable_wait_timeout());
   const auto on_second = [this, key, begun = scheduler_.now()](const internal::CallStatus& status,
-                                                                const Acquired& response) {
+                                                               const Acquired& response) {
     --probes_open_;
     if (status.code != grpc::StatusCode::OK || response.has_contention()) {
       return OnViolation("L10", key + " was not to be had: " + status.message);
