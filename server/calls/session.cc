@@ -78,8 +78,8 @@ void Session::Start(const std::shared_ptr<SessionFrame>& frame,
     return;
   }
   auto made = MakeSessionCall(environment_, shared_from_this(), frame, call, arrived);
-  if (made == nullptr) return Refuse(call.call_id(), CallRequired());
-  started_.push_back({call.call_id(), std::move(made), CheckSessionCall(environment_, call)});
+  auto refusal = made == nullptr ? CallRequired() : CheckSessionCall(environment_, call);
+  started_.push_back({call.call_id(), std::move(made), std::move(refusal)});
 }
 
 void Session::StartHeartbeat(const std::shared_ptr<SessionFrame>& frame, MonotonicTime arrived) {
@@ -126,7 +126,7 @@ bool Session::Submit() {
 
 bool Session::Register(std::vector<Started>& started) {
   std::optional<std::uint64_t> used_twice;
-  std::vector<std::uint64_t> too_many;
+  std::vector<std::pair<std::uint64_t, Refusal>> refused;
   {
     MutexLock lock(mutex_);
     if (phase_ == Phase::kClosed || phase_ == Phase::kEnded) return false;
@@ -140,8 +140,12 @@ bool Session::Register(std::vector<Started>& started) {
         }
         break;
       }
+      if (one.call == nullptr) {
+        refused.emplace_back(one.call_id, *std::move(one.refusal));
+        continue;
+      }
       if (calls_.size() >= environment_.limits.session_calls) {
-        too_many.push_back(one.call_id);
+        refused.emplace_back(one.call_id, Overloaded());
         one.call.reset();
         continue;
       }
@@ -152,7 +156,7 @@ bool Session::Register(std::vector<Started>& started) {
     Close(CallIdInUse(*used_twice));
     return false;
   }
-  for (const std::uint64_t call_id : too_many) Refuse(call_id, Overloaded());
+  for (const auto& [call_id, refusal] : refused) Refuse(call_id, refusal);
   return true;
 }
 

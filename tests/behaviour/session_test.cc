@@ -273,6 +273,20 @@ TEST_P(SessionTest, ACallIdInUseEndsTheStreamAndNoLease) {
   AwaitWaiters("held", 0);
 }
 
+TEST_P(SessionTest, ACallIdInUseIsInUseForAnEntryThatAsksForNothing) {
+  MustAcquire("held", "a");
+  RawSession session(coordination());
+  Frame frame;
+  AddAcquire(frame, 1, "held", "b", 60s);
+  session.Send(frame);
+  AwaitWaiters("held", 1);
+  Frame twice;
+  twice.add_calls()->set_call_id(1);
+  session.Send(twice);
+  EXPECT_EQ(session.End().reason(), "CALL_ID_MALFORMED");
+  EXPECT_TRUE(session.answers().empty());
+}
+
 TEST_P(SessionTest, TakesAsManyCallsInAFrameAsItMayAndNoMore) {
   {
     RawSession session(coordination());

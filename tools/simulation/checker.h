@@ -97,6 +97,7 @@ class Checker final : public Boundary, public ServerEvents {
                     SeenToken& token);
   void OnReplay(const SeenCall& call, const v1::Grant& grant, const SeenToken& token);
   void JudgeRun(const SeenKey& key, const SeenToken& token, const SeenCall& call);
+  bool OfAnEarlierRun(const SeenKey& key, std::uint64_t token, std::uint64_t before) const;
   void JudgeCheckpoint(const SeenKey& key, const SeenToken& token, const v1::Grant& grant);
   // Waiting (checker_waiting.cc).
   void NoteAcquire(SeenCall& call, const v1::AcquireLockRequest& request);

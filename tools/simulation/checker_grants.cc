@@ -40,7 +40,10 @@ void Checker::OnGrant(SeenCall& call, const v1::AcquireLockRequest& request,
     token.life = life_;
   }
   highest_told_ = std::max(highest_told_, number);
-  Extend(key, token, Told(call, response.server_elapsed(), grant.lease_remaining()));
+  // With nothing left it is none, and whoever hears of it cannot take it for one.
+  if (SpanOf(grant.lease_remaining()) > Duration::zero()) {
+    Extend(key, token, Told(call, response.server_elapsed(), grant.lease_remaining()));
+  }
   for (auto& [other, older] : key.tokens) {
     if (other < number) Kill(older, Named(number) + " was granted");
   }
@@ -126,6 +129,13 @@ void Checker::JudgeRun(const SeenKey& key, const SeenToken& token, const SeenCal
                                           " has not ended");
 }
 
+// Whether some grant from one to the other may have been the last of its run.
+bool Checker::OfAnEarlierRun(const SeenKey& key, std::uint64_t token, std::uint64_t before) const {
+  return std::ranges::any_of(key.tokens, [&](const auto& seen) {
+    return seen.first >= token && seen.first <= before && key.MayBeSettled(seen.second, now());
+  });
+}
+
 // Who recovers is given the last checkpoint that was acknowledged, or a later one.
 void Checker::JudgeCheckpoint(const SeenKey& key, const SeenToken& token, const v1::Grant& grant) {
   const SeenToken* const before = key.Before(token.number);
@@ -135,6 +145,7 @@ void Checker::JudgeCheckpoint(const SeenKey& key, const SeenToken& token, const 
   for (auto call = key.checkpoints.rbegin(); call != key.checkpoints.rend(); ++call) {
     if (!(*call)->MayHaveActed()) continue;
     const auto& request = std::get<v1::RenewLeaseRequest>((*call)->request);
+    if (OfAnEarlierRun(key, request.fencing_token(), before->number)) break;
     possible = possible || request.checkpoint() == grant.checkpoint();
     if ((*call)->end != SeenCall::End::kAnswered) continue;
     // Those that came before may have been decided later only if they are open.

@@ -44,8 +44,10 @@ void PayerProcess::Start() {
 std::shared_ptr<internal::Connection> PayerProcess::Connect() {
   auto transport = MakeUnaryTransport(network_, host_);
   if (random().Chance(0.7)) {
-    const auto open = [this](std::shared_ptr<internal::SessionEvents> events) {
-      return network_.Open(host_, std::move(events));
+    // The client's last words may come when this is gone.
+    const auto open = [&network = network_,
+                       &host = host_](std::shared_ptr<internal::SessionEvents> events) {
+      return network.Open(host, std::move(events));
     };
     transport = internal::MakeSessionTransport(runtime_, open, std::move(transport));
   }
@@ -115,11 +117,13 @@ void PayerProcess::Pay(int slot) {
   }
   client_->RunOnceAsync(
       key, options,
-      [this, mark](std::shared_ptr<Attempt> attempt, Done done) {
+      [this, mark, host = &host_, life = life_](std::shared_ptr<Attempt> attempt, Done done) {
+        if (host->life() != life) return;
         Remember(attempt);
         Create(attempt, mark, done);
       },
-      [this](std::shared_ptr<Attempt> attempt, Done done) {
+      [this, host = &host_, life = life_](std::shared_ptr<Attempt> attempt, Done done) {
+        if (host->life() != life) return;
         Remember(attempt);
         Recover(attempt, done);
       },

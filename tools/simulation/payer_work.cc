@@ -40,7 +40,9 @@ void PayerProcess::Create(const std::shared_ptr<Attempt>& attempt, bool mark, co
     return done(Unknown("too little is left of the provider's window"));
   }
   if (random().Chance(0.1)) return done(NotExecuted("the customer has changed their mind"));
-  const auto send = [this, attempt, done](const Answer<std::chrono::nanoseconds>& told) {
+  const auto send = [this, attempt, done, host = &host_,
+                     life = life_](const Answer<std::chrono::nanoseconds>& told) {
+    if (host->life() != life) return;
     // Not marked, so it must not begin.
     if (!told.ok()) return done(NotExecuted("not begun"));
     SendCharge(attempt, done);

@@ -165,11 +165,15 @@ void SessionEnd::NoteLeaving(const std::string& frame) {
   v1::SessionResponse response;
   (void)response.ParseFromString(frame);
   for (const auto& reply : response.replies()) {
+    const Response said = ResponseOf(reply);
+    // Of an entry that asked for nothing, which has no number.
+    const auto* refused = std::get_if<RefusedWith>(&said);
+    if (refused != nullptr && refused->reason == "CALL_REQUIRED") continue;
     const auto found = calls_.find(reply.call_id());
     if (found == calls_.end()) continue;
     const std::uint64_t number = found->second;
     calls_.erase(found);
-    life_.boundary().OnAnswered(number, ResponseOf(reply));
+    life_.boundary().OnAnswered(number, said);
   }
   for (const auto& heartbeat : response.heartbeats()) {
     const auto found = heartbeats_.find(heartbeat.heartbeat_id());

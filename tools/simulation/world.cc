@@ -84,6 +84,9 @@ World::~World() {
   const internal::LibraryThread mark;
   for (const auto& payer : payers_) payer->EndProcess();
   scheduler_.Clear();
+  // Its calls hold what is left of the clients.
+  server_.reset();
+  scheduler_.Clear();
 }
 
 void World::OnViolation(const std::string& invariant, const std::string& what) {
