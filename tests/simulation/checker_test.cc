@@ -154,6 +154,44 @@ void GrantedToTheGone(Story& story, bool broken) {
   story.Write(1, "a");
 }
 
+void UnsentGrantIsKept(Story& story, bool broken) {
+  const auto call = story.Ask(Waits(Mutex("a")));
+  story.Write(1, "a");
+  story.At(10);
+  if (broken) story.Gone(call);
+  story.At(1000);
+  story.Step();
+}
+
+void EndedAttemptIsGranted(Story& story, bool broken) {
+  story.Granted(Acquire("a"), 1);
+  story.At(10);
+  const auto duplicate = broken ? 0 : story.Ask(Acquire("a"));
+  story.Released(story.Ask(Release(1, v1::ReleaseRequest::NOT_EXECUTED)), State::ABSENT);
+  story.At(20);
+  story.Grant(broken ? story.Ask(Acquire("a")) : duplicate, 2);
+}
+
+void EndsInAStall(Story& story, bool broken) {
+  story.Granted(Acquire("a"), 1);
+  story.At(500);
+  if (broken) story.Stalled(500, 1200);
+  story.At(1300);
+  story.Refused(Renew(1), "LEASE_EXPIRED");
+}
+
+void HasAnotherDownstreamKey(Story& story, bool broken) {
+  story.Granted(Mutex("a", 100), 1, {.downstream_key = "one"});
+  story.At(500);
+  story.Granted(Mutex("b"), 2, {.downstream_key = broken ? "two" : "one"});
+}
+
+void IsNeverAnswered(Story& story, bool broken) {
+  const auto call = story.Ask(Waits(Acquire("a")));
+  if (!broken) story.Grant(call, 1);
+  story.End();
+}
+
 void AnotherIsSeenToHold(Story& story, bool broken) {
   story.Granted(Acquire("a"), 1);
   story.At(10);
@@ -328,7 +366,12 @@ constexpr Case kCases[] = {
     {"L8", "WaiterIsOvertaken", WaiterIsOvertaken},
     {"L8", "WaiterTimesOutBehindALaterOne", WaiterTimesOutBehindALaterOne},
     {"L9", "GrantedToTheGone", GrantedToTheGone},
+    {"L4", "EndsInAStall", EndsInAStall},
+    {"L9", "UnsentGrantIsKept", UnsentGrantIsKept},
+    {"L9", "EndedAttemptIsGranted", EndedAttemptIsGranted},
     {"L10", "StaysHeldForEver", StaysHeldForEver},
+    {"L10", "IsNeverAnswered", IsNeverAnswered},
+    {"I5", "HasAnotherDownstreamKey", HasAnotherDownstreamKey},
     {"I1", "AnotherIsSeenToHold", AnotherIsSeenToHold},
     {"I2", "ResultChanges", ResultChanges},
     {"I2", "RecordsSomethingElse", RecordsSomethingElse},
@@ -364,8 +407,8 @@ TEST_P(CheckerTest, AcceptsTheKeptOne) {
   EXPECT_EQ(story.violation(), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CheckerTest, testing::ValuesIn(kCases), [](const auto& info) {
-  return std::string(info.param.invariant) + info.param.name;
+INSTANTIATE_TEST_SUITE_P(All, CheckerTest, testing::ValuesIn(kCases), [](const auto& one) {
+  return std::string(one.param.invariant) + one.param.name;
 });
 
 }  // namespace

@@ -14,6 +14,7 @@
 namespace latchkey::simulation {
 namespace {
 
+using std::chrono_literals::operator""h;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 

@@ -86,6 +86,7 @@ void Story::Grant(std::uint64_t call, std::uint64_t token, const GrantOptions& o
   grant.set_attempt_number(options.number);
   grant.set_replayed(options.replayed);
   grant.set_checkpoint(options.checkpoint);
+  grant.set_downstream_idempotency_key(options.downstream_key);
   SetProto(options.remaining_ms ? milliseconds(*options.remaining_ms) : leases_[call],
            grant.mutable_lease_remaining());
   checker_.OnAnswered(call, response);

@@ -26,6 +26,7 @@ struct GrantOptions {
   std::uint32_t number = 1;
   bool replayed = false;
   std::string checkpoint = {};
+  std::string downstream_key = "one";
   // Unset: the whole lease, as granted when it is answered.
   std::optional<int> remaining_ms = {};
 };
@@ -58,7 +59,15 @@ class Story {
   }
   void Refused(const Request& request, const std::string& reason) { Refuse(Ask(request), reason); }
 
-  void Gone(std::uint64_t call) { checker_.OnGone(call); }
+  void Gone(std::uint64_t call) { checker_.OnGone(call, /*cut_off=*/true); }
+  void Stalled(int from_ms, int until_ms) {
+    checker_.OnStalled(std::chrono::milliseconds(from_ms), std::chrono::milliseconds(until_ms));
+  }
+  // A partition has nothing to do.
+  void Step() {
+    checker_.OnStepBegins();
+    checker_.OnStepEnds();
+  }
   void StoreFails() { checker_.OnStoreFailed(); }
   void Restart();
   // A step of a partition writes a grant to the disk.

@@ -36,8 +36,9 @@ class Boundary {
   virtual void OnArrived(std::uint64_t call, const Request& request) = 0;
   // The answer has left the server: it cannot be taken back, whether it arrives or not.
   virtual void OnAnswered(std::uint64_t call, const Response& response) = 0;
-  // The server has been told that nobody waits for the answer any more.
-  virtual void OnGone(std::uint64_t call) = 0;
+  // The server has been told that nobody waits for the answer any more; and `cut_off`: that nothing
+  // can reach the caller.
+  virtual void OnGone(std::uint64_t call, bool cut_off) = 0;
   virtual void OnLeaseLost(const v1::SessionResponse::LeaseLost& lost) = 0;
 };
 

@@ -64,7 +64,10 @@ void Checker::OnServing() {
 void Checker::OnServerDied() {
   counts_.unanswered += open_.size();
   open_.clear();
-  for (auto& [name, key] : keys_) key.acquires.clear();
+  for (auto& [name, key] : keys_) {
+    key.acquires.clear();
+    key.ended_attempts.clear();
+  }
 }
 
 void Checker::OnArrived(std::uint64_t number, const Request& request) {
@@ -79,7 +82,10 @@ void Checker::OnArrived(std::uint64_t number, const Request& request) {
   trace_.Add(now(), "arrived", std::to_string(number) + " " + InWords(request));
   open_.emplace(number, call);
   SeenKey& key = keys_[call->key];
-  if (IsEnder(request)) key.enders.push_back(call);
+  if (IsEnder(request)) {
+    key.enders.push_back(call);
+    key.carried.insert(TokenOf(request));
+  }
   if (const auto* acquire = std::get_if<v1::AcquireLockRequest>(&request)) {
     NoteAcquire(*call, *acquire);
     key.acquires.push_back(call);
@@ -90,12 +96,16 @@ void Checker::OnArrived(std::uint64_t number, const Request& request) {
   }
   const auto* renew = std::get_if<v1::RenewLeaseRequest>(&request);
   if (renew != nullptr && renew->has_checkpoint()) key.checkpoints.push_back(call);
+  if (renew != nullptr) key.carried.insert(renew->fencing_token());
 }
 
-void Checker::OnGone(std::uint64_t number) {
+void Checker::OnGone(std::uint64_t number, bool cut_off) {
   const auto found = open_.find(number);
-  if (found == open_.end() || found->second->gone.has_value()) return;
-  found->second->gone = ++events_;
+  if (found == open_.end()) return;
+  SeenCall& call = *found->second;
+  if (cut_off && !call.cut_off.has_value()) call.cut_off = now();
+  if (call.gone.has_value()) return;
+  call.gone = ++events_;
   trace_.Add(now(), "gone", std::to_string(number));
 }
 

@@ -57,7 +57,7 @@ class Checker final : public Boundary, public ServerEvents {
 
   void OnArrived(std::uint64_t call, const Request& request) override;
   void OnAnswered(std::uint64_t call, const Response& response) override;
-  void OnGone(std::uint64_t call) override;
+  void OnGone(std::uint64_t call, bool cut_off) override;
   void OnLeaseLost(const v1::SessionResponse::LeaseLost& lost) override;
 
   void OnServing() override;
@@ -65,7 +65,8 @@ class Checker final : public Boundary, public ServerEvents {
   void OnServerDied() override;
   void OnWritten(const std::string& store_key, const storage::Record* record) override;
   void OnStepBegins() override { step_began_ = ++events_; }
-  void OnStepEnds() override {}
+  void OnStepEnds() override;
+  void OnStalled(Duration from, Duration until) override;
 
   // At the end of a run, when nothing is under way any more.
   void JudgeEnd(Disk& disk);
@@ -103,6 +104,10 @@ class Checker final : public Boundary, public ServerEvents {
   void NoteAcquire(SeenCall& call, const v1::AcquireLockRequest& request);
   void JudgeOrder(const SeenCall& waiter, Duration until);
   void JudgeGone(SeenKey& key, const storage::Record& record);
+  void JudgeUnsent(const std::string& name, SeenKey& key);
+  void JudgeEnded(const SeenCall& call, const std::string& attempt);
+  void NoteEnded(const SeenCall& call, const v1::ReleaseRequest& request,
+                 const v1::ReleaseResponse& response);
   // Leases (checker_leases.cc).
   Duration Told(const SeenCall& call, const google::protobuf::Duration& elapsed,
                 const google::protobuf::Duration& remaining) const;
@@ -129,6 +134,8 @@ class Checker final : public Boundary, public ServerEvents {
   CheckerCounts counts_;
   std::map<std::string, SeenKey> keys_;
   std::map<std::uint64_t, std::shared_ptr<SeenCall>> open_;
+  // On the disk.
+  std::set<std::string> held_;
   struct Owner {
     std::string key;
     std::string attempt;

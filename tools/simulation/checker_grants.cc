@@ -83,6 +83,11 @@ void Checker::OnFreshGrant(SeenCall& call, const v1::AcquireLockRequest& request
   if (grant.mode() == v1::Grant::RECOVER && !request.accept_recover()) {
     Violated("I5", Named(token.number) + " recovers for a caller that does not");
   }
+  if (key.downstream_key.empty()) key.downstream_key = grant.downstream_idempotency_key();
+  if (key.downstream_key != grant.downstream_idempotency_key()) {
+    Violated("I5", Named(token.number) + " of " + call.key + " has another downstream key");
+  }
+  JudgeEnded(call, request.attempt_id());
   JudgeRun(key, token, call);
   JudgeCheckpoint(key, token, grant);
   if (const std::uint64_t older = believer_(call.key, token.number)) {

@@ -31,6 +31,7 @@ Duration Checker::Told(const SeenCall& call, const google::protobuf::Duration& e
 
 void Checker::Extend(SeenKey& key, SeenToken& token, Duration until) {
   token.live_until = std::max(token.live_until, until);
+  token.stalled = false;
   JudgeAlone(key);
 }
 
@@ -46,6 +47,18 @@ void Checker::JudgeAlone(SeenKey& key) {
                          " ns before the lease of " + Named(before->number) + " is over");
     }
     before = &token;
+  }
+}
+
+// Leases that nobody could renew meanwhile are extended by that time (rule 11).
+void Checker::OnStalled(Duration from, Duration until) {
+  trace_.Add(now(), "checker", "the server stood still");
+  for (auto& [name, key] : keys_) {
+    for (auto& [number, token] : key.tokens) {
+      if (token.live_until <= from || token.stalled || !token.granted || token.dead_since) continue;
+      token.live_until += std::min(until - from, server_.clock().Span(token.lease));
+      token.stalled = true;
+    }
   }
 }
 
@@ -120,7 +133,9 @@ void Checker::Judge(SeenCall& call, const v1::ReleaseRequest& request, const Res
     Violated("L7", "a release by " + Named(number) + " has left " + call.key + " held");
   }
   const auto found = key.tokens.find(number);
-  if (found != key.tokens.end()) Kill(found->second, "it was released");
+  if (found == key.tokens.end()) return;
+  NoteEnded(call, request, *reply);
+  Kill(found->second, "it was released");
 }
 
 }  // namespace latchkey::simulation

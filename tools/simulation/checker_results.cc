@@ -155,8 +155,14 @@ void Checker::JudgeFingerprint(const SeenCall& call, const std::string& fingerpr
                      " has another fingerprint, and was answered");
 }
 
-// A report that came too late was refused, and kept.
+// Nothing is open any more; and a report that came too late was refused, and kept.
 void Checker::JudgeEnd(Disk& disk) {
+  for (const auto& [number, call] : open_) {
+    if (!call->cut_off.has_value()) {
+      Violated("L10",
+               "call " + std::to_string(number) + " on " + call->key + " was never answered");
+    }
+  }
   for (const storage::Scanned& scanned : disk.All()) {
     const auto parts = storage::SplitStoreKey(scanned.store_key);
     const std::string name = NameOf(std::string(parts.name_space), std::string(parts.key));

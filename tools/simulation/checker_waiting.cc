@@ -7,6 +7,14 @@
 #include "tools/simulation/words.h"
 
 namespace latchkey::simulation {
+namespace {
+
+// Some rounds of the partition's.
+constexpr Duration kTakenBack = std::chrono::milliseconds(500);
+// For how long at least an ended attempt is remembered; a little less, for a clock that runs fast.
+constexpr Duration kEndedMemory = std::chrono::seconds(59);
+
+}  // namespace
 
 // A call that repeats one that waits takes its place.
 void Checker::NoteAcquire(SeenCall& call, const v1::AcquireLockRequest& request) {
@@ -56,6 +64,7 @@ void Checker::OnWritten(const std::string& store_key, const storage::Record* rec
   SeenKey& key = keys_[name];
   if (record == nullptr || record->state() != v1::CheckResultResponse::HELD) {
     key.written_token = 0;
+    held_.erase(name);
     trace_.Add(now(), "written",
                name + " " +
                    (record == nullptr ? std::string("nothing")
@@ -64,7 +73,62 @@ void Checker::OnWritten(const std::string& store_key, const storage::Record* rec
   }
   trace_.Add(now(), "written", name + " HELD token " + std::to_string(record->fencing_token()));
   if (std::exchange(key.written_token, record->fencing_token()) == record->fencing_token()) return;
+  key.written_attempt = record->attempt_id();
+  key.written_at = now();
+  key.written_life = life_;
+  held_.insert(name);
   JudgeGone(key, *record);
+}
+
+void Checker::OnStepEnds() {
+  for (const std::string& name : held_) JudgeUnsent(name, keys_[name]);
+}
+
+// A grant that nobody was told of, nor can be, is taken back at once.
+void Checker::JudgeUnsent(const std::string& name, SeenKey& key) {
+  const auto seen = key.tokens.find(key.written_token);
+  const bool told = seen != key.tokens.end() && seen->second.told != Duration::max();
+  if (told || key.carried.contains(key.written_token) || key.written_life != life_) return;
+  Duration since = key.written_at;
+  bool known = false;
+  for (const auto& call : key.acquires) {
+    const auto& request = std::get<v1::AcquireLockRequest>(call->request);
+    if (request.attempt_id() != key.written_attempt || call->end != SeenCall::End::kOpen) continue;
+    if (!call->cut_off.has_value()) return;
+    known = true;
+    since = std::max(since, *call->cut_off);
+  }
+  if (!known || now() - since < kTakenBack) return;
+  Violated("L9", "token " + std::to_string(key.written_token) + " of " + name +
+                     " was not taken back, although nobody can be told of it");
+  key.written_life = 0;
+}
+
+// An attempt that was ended by its caller is not granted anything any more: a late duplicate would
+// hold the key for nobody.
+void Checker::NoteEnded(const SeenCall& call, const v1::ReleaseRequest& request,
+                        const v1::ReleaseResponse& response) {
+  SeenKey& key = KeyOf(call);
+  const SeenToken& token = key.tokens[request.fencing_token()];
+  const bool forgets = token.on_lapse == v1::AcquireLockRequest::FORGET ||
+                       token.on_lapse == v1::AcquireLockRequest::FORGET_UNLESS_STARTED;
+  const bool explicitly = request.effect() != v1::ReleaseRequest::EFFECT_UNSPECIFIED;
+  const bool settled = std::ranges::any_of(key.enders, [](const auto& ender) {
+    return std::holds_alternative<v1::ResolveOutcomeRequest>(ender->request) ||
+           std::holds_alternative<v1::ForceReleaseRequest>(ender->request);
+  });
+  // Otherwise its lease may have ended before, and with it nobody's attempt.
+  if (!token.granted || forgets || !explicitly || settled || token.life != life_) return;
+  if (response.state() == v1::CheckResultResponse::COMPLETED) return;
+  key.ended_attempts.emplace(token.attempt, now());
+}
+
+void Checker::JudgeEnded(const SeenCall& call, const std::string& attempt) {
+  const SeenKey& key = KeyOf(call);
+  const auto ended = key.ended_attempts.find(attempt);
+  if (ended == key.ended_attempts.end() || ended->second >= call.arrived) return;
+  if (now() - ended->second > kEndedMemory) return;
+  Violated("L9", "attempt " + attempt + " of " + call.key + " is granted after it has ended");
 }
 
 }  // namespace latchkey::simulation

@@ -36,6 +36,8 @@ struct SeenCall {
   std::uint64_t place = 0;
   std::uint64_t first_place = 0;
   std::optional<std::uint64_t> gone;
+  // Nothing can reach its caller since then.
+  std::optional<Duration> cut_off;
 };
 
 // A token that somebody was told of, or used.
@@ -56,6 +58,8 @@ struct SeenToken {
   // Its lease lasts until then at least, unless a call ends it.
   Duration live_until = Duration::zero();
   bool marked = false;
+  // The server stood still since it was last renewed.
+  bool stalled = false;
   // An answer has said that its lease is over.
   std::optional<Duration> dead_since;
   std::string dead_by;
@@ -81,8 +85,16 @@ struct SeenKey {
   // Refused because their token was superseded.
   std::vector<v1::RecordResultRequest> stale_reports;
   int refused_reports = 0;  // these, and those that conflict with the result
-  // On the disk; 0: it is not held.
+  // The grant on the disk; 0: it is not held.
   std::uint64_t written_token = 0;
+  std::string written_attempt;
+  Duration written_at = Duration::zero();
+  std::uint64_t written_life = 0;
+  // Tokens that calls have carried.
+  std::set<std::uint64_t> carried;
+  // Attempts that a Release has ended, and when somebody was told so; of this life.
+  std::map<std::string, Duration> ended_attempts;
+  std::string downstream_key;
 
   // The newest that was granted; null: none.
   const SeenToken* Newest() const;

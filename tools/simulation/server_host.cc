@@ -13,6 +13,8 @@ using std::chrono_literals::operator""us;
 
 // As PartitionThread waits.
 constexpr Duration kLookMax = 100ms;
+// As Partition counts a stall.
+constexpr Duration kStallMin = 500ms;
 // From work to a thread that has woken up.
 constexpr Duration kWake = 30us;
 // 2026-01-01, about.
@@ -99,6 +101,16 @@ void ServerHost::FinishStop() {
   });
 }
 
+void ServerHost::Pause(Duration time) {
+  if (!up()) return;
+  Note("is paused");
+  ++counts_.pauses;
+  const Duration now = scheduler().now();
+  // One pause at a time counts; a later one within it makes it longer.
+  if (!paused()) pause_ = {now, now + time};
+  PauseFor(time);
+}
+
 void ServerHost::StepWall(Duration by) {
   Note("wall clock steps by " + std::to_string(by.count()) + " ns");
   clock_.wall_lead += by;
@@ -156,6 +168,7 @@ void ServerHost::Block(const std::function<void()>& work) {
 
 void ServerHost::Bury() {
   died_at_ = scheduler().now();
+  pause_.reset();
   serving_ = false;
   counts_.lapses += life_now_->lapses();
   counts_.stalls += life_now_->stalls();
@@ -189,6 +202,10 @@ void ServerHost::Step(std::size_t place) {
   // Another thread of the process is at the store, or takes the processor.
   if (busy_) return StepAt(place, scheduler().now() + random_.Between(kWake, 1ms));
   Block([this, place] {
+    if (pause_ && pause_->second - pause_->first > kStallMin) {
+      events_->OnStalled(pause_->first, pause_->second);
+    }
+    pause_.reset();
     events_->OnStepBegins();
     life_now_->partitions().Step(place);
     if (!life_now_->dead()) events_->OnStepEnds();

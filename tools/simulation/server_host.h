@@ -26,6 +26,8 @@ class ServerEvents {
   // A partition is about to decide; what it was told before counts. Then: it has.
   virtual void OnStepBegins() = 0;
   virtual void OnStepEnds() = 0;
+  // The process has stood still, and goes on with its next step.
+  virtual void OnStalled(Duration from, Duration until) = 0;
 };
 
 class ServerHost final : public Host {
@@ -46,6 +48,7 @@ class ServerHost final : public Host {
   void Kill();
   // SIGTERM.
   void Stop();
+  void Pause(Duration time);
   // A step of the machine's wall clock.
   void StepWall(Duration by);
 
@@ -119,6 +122,7 @@ class ServerHost final : public Host {
   std::unique_ptr<ServerLife> life_now_;
   bool busy_ = false;
   bool serving_ = false;
+  std::optional<std::pair<Duration, Duration>> pause_;
   Duration died_at_ = Duration::zero();
   Duration time_down_ = Duration::zero();
   // When each partition is stepped next; what was meant for another time is void.

@@ -87,7 +87,7 @@ void ServerLife::Cancel(std::uint64_t number) {
   const auto found = calls_.find(number);
   if (found == calls_.end()) return;
   Call& call = *found->second;
-  boundary_.OnGone(number);
+  boundary_.OnGone(number, /*cut_off=*/true);
   call.SetGone();
   partitions_->Cancel(call.store_key, &call, call.serial);
   WakePartitions();

@@ -13,8 +13,6 @@ namespace {
 
 using R = v1::Refusal;
 
-constexpr Duration kWritten = std::chrono::microseconds(20);
-
 internal::CallStatus StatusOf(const std::optional<Refusal>& refusal) {
   if (!refusal.has_value()) return {};
   const auto status = ToRpcStatus(*refusal);
@@ -106,7 +104,7 @@ void SessionEnd::HalfClosed() {
 }
 
 void SessionEnd::Broken() {
-  for (const auto& [call_id, call] : calls_) life_.boundary().OnGone(call);
+  CutOff();
   session_->OnBroken();
   if (std::exchange(writing_, false)) session_->OnWritten();
   life_.WakePartitions();
@@ -121,7 +119,7 @@ void SessionEnd::Write(std::string frame) {
   writing_ = true;
   if (life_.dead()) return;
   NoteLeaving(frame);
-  life_.host().RunAfter(kWritten, [this] {
+  life_.host().RunAfter(stream_->TimeToWrite(), [this] {
     if (!std::exchange(writing_, false)) return;
     session_->OnWritten();
     life_.WakePartitions();
@@ -131,6 +129,7 @@ void SessionEnd::Write(std::string frame) {
 
 void SessionEnd::End(const std::optional<Refusal>& refusal) {
   ended_ = true;
+  if (!life_.dead()) CutOff();
   if (!life_.dead()) stream_->ServerEnds(StatusOf(refusal));
 }
 
@@ -143,9 +142,10 @@ void SessionEnd::NoteArrived(const v1::SessionRequest& request) {
     }
     if (call.call_case() == v1::SessionRequest::Call::CALL_NOT_SET) continue;
     const std::uint64_t number = network.NextCallNumber();
-    // One that is used twice ends the stream.
-    calls_.emplace(call.call_id(), number);
     life_.boundary().OnArrived(number, RequestOf(call));
+    // One that is used twice ends the stream.
+    const bool is_new = calls_.emplace(call.call_id(), number).second;
+    if (!is_new) life_.boundary().OnGone(number, /*cut_off=*/true);
   }
   if (!request.has_heartbeat()) return;
   auto& renewals = heartbeats_[request.heartbeat().heartbeat_id()];
@@ -158,7 +158,17 @@ void SessionEnd::NoteArrived(const v1::SessionRequest& request) {
 
 void SessionEnd::NoteGone(std::uint64_t call_id) {
   const auto found = calls_.find(call_id);
-  if (found != calls_.end()) life_.boundary().OnGone(found->second);
+  if (found != calls_.end()) life_.boundary().OnGone(found->second, /*cut_off=*/false);
+}
+
+// Nothing that is not answered will be.
+void SessionEnd::CutOff() {
+  for (const auto& [call_id, call] : calls_) life_.boundary().OnGone(call, /*cut_off=*/true);
+  for (const auto& [heartbeat_id, renewals] : heartbeats_) {
+    for (const std::uint64_t renewal : renewals) {
+      life_.boundary().OnGone(renewal, /*cut_off=*/true);
+    }
+  }
 }
 
 void SessionEnd::NoteLeaving(const std::string& frame) {

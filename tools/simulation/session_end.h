@@ -41,6 +41,7 @@ class SessionEnd final : public SessionLink {
   void NoteArrived(const v1::SessionRequest& request);
   void NoteLeaving(const std::string& frame);
   void NoteGone(std::uint64_t call_id);
+  void CutOff();
 
   ServerLife& life_;
   const std::shared_ptr<Stream> stream_;

@@ -98,6 +98,12 @@ void Stream::ServerWrites(std::string frame) {
   MayBreak();
 }
 
+Duration Stream::TimeToWrite() {
+  const bool full = network_.random().Chance(0.5);
+  if (!full || !client_.paused()) return kWritten;
+  return kWritten + client_.paused_until() - network_.scheduler().now();
+}
+
 void Stream::ServerEnds(internal::CallStatus status) {
   end_ = nullptr;
   server_over_ = true;

@@ -35,6 +35,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   // The server's side.
   void ServerWrites(std::string frame);
+  // How long the kernel takes a frame: while the client does not read, perhaps not at all.
+  Duration TimeToWrite();
   void ServerEnds(internal::CallStatus status);
   void ServerDied();
 

@@ -85,6 +85,18 @@ std::string InWords(const Response& response) {
   return std::visit([](const auto& said) { return Words(said); }, response);
 }
 
+std::uint64_t TokenOf(const Request& request) {
+  return std::visit(
+      [](const auto& asked) -> std::uint64_t {
+        if constexpr (requires { asked.fencing_token(); }) return asked.fencing_token();
+        if constexpr (requires { asked.expected_fencing_token(); }) {
+          return asked.expected_fencing_token();
+        }
+        return 0;
+      },
+      request);
+}
+
 Duration WaitOf(const v1::AcquireLockRequest& request) { return SpanOf(request.wait_timeout()); }
 
 Duration SpanOf(const google::protobuf::Duration& duration) {

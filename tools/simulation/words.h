@@ -12,6 +12,7 @@ std::string InWords(const Request& request);
 std::string InWords(const Response& response);
 
 // Zero where there is none.
+std::uint64_t TokenOf(const Request& request);
 Duration WaitOf(const v1::AcquireLockRequest& request);
 Duration SpanOf(const google::protobuf::Duration& duration);
 

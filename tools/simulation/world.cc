@@ -30,7 +30,6 @@ ServerSettings World::SettingsOf(const Swarm& swarm) {
   settings.reply_budget_bytes = swarm.reply_budget_bytes;
   settings.limits.batch_calls = swarm.batch_calls;
   settings.limits.waiters_per_key = 6;
-  settings.limits.ended_attempts = 50;
   NamespaceSettings arena;
   const Checker::Rules rules = RulesOf(swarm, "arena/");
   arena.payload_retention = rules.payload_retention;
@@ -124,12 +123,8 @@ void World::Again(Duration mean, std::function<void()> fault) {
 void World::StartFaults() {
   Again(swarm_.server_killed, [this] { server_->Kill(); });
   Again(swarm_.server_stopped, [this] { server_->Stop(); });
-  Again(swarm_.server_paused, [this] {
-    if (!server_->up()) return;
-    ++server_->counts().pauses;
-    trace_.Add(scheduler_.now(), "server", "is paused");
-    server_->PauseFor(random_.LogBetween(10ms, swarm_.pause_max));
-  });
+  Again(swarm_.server_paused,
+        [this] { server_->Pause(random_.LogBetween(10ms, swarm_.pause_max)); });
   const auto any = [this]() -> Payer& { return *payers_[random_.Below(payers_.size())]; };
   Again(swarm_.caller_killed, [this, any] {
     any().Kill();
