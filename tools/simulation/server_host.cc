@@ -225,8 +225,8 @@ void ServerHost::Housekeep() {
   disk_.nearly_full = swarm_.disk_fills && random_.Chance(0.05);
   Block([this] { life_now_->Housekeep(); });
   if (!up()) return;
-  // Not while a call waits, which keeps a completed record in memory: the disk here counts revisions,
-  // and a compaction that changes one would pass for a second writer.
+  // Not while a call waits, which keeps a completed record in memory: the disk here counts
+  // revisions, and a compaction that changes one would pass for a second writer.
   const bool waited_for = life_now_->partitions().waiters() > 0;
   if (!life_now_->failed() && !waited_for && random_.Chance(0.1)) {
     static_cast<DiskStore&>(life_now_->store())
