@@ -121,6 +121,14 @@ def l9_granted_to_a_caller_long_gone(story, broken):
     story.dump = [record("IN_DOUBT", 2, "b")]
 
 
+def l9_granted_to_a_caller_whose_connection_broke(story, broken):
+    story.grant(0, 1, "a", 1, on_lapse="FORGET")
+    story.renew(900, 901, 1, lease=3000)
+    story.acquire(10, 500 if broken else 3500, "b", status=AWAY, wait=5000)
+    story.get(4000, 4001, record("HELD", 2, "b"))
+    story.dump = [record("IN_DOUBT", 2, "b")]
+
+
 def l9_recovered_from_a_caller_long_gone(story, broken):
     story.grant(0, 1, "a", 1, on_lapse="FORGET")
     story.renew(900, 901, 1, lease=3000)

@@ -9,6 +9,8 @@ from judge.history import GIVEN_UP, nanos
 # machine is, not counting the times in which a process was stopped.
 _QUEUED = 500_000_000
 _KNOWN_GONE = 1_500_000_000
+# The caller stopped waiting, or its connection broke.
+_OVER = GIVEN_UP | {14}
 
 
 def check(history, key, report):
@@ -82,7 +84,7 @@ def _check_gone(history, key, report):
             calls_of.setdefault(call.request.get("holder_id"), []).append(call)
     for holder, before, shown in _granted(key):
         calls = calls_of.get(holder, ())
-        if not calls or any(call.end is None or call.status not in GIVEN_UP for call in calls):
+        if not calls or any(call.end is None or call.status not in _OVER for call in calls):
             continue
         gone = history.after(max(call.end for call in calls), _KNOWN_GONE)
         for token in key.tokens:
