@@ -204,7 +204,9 @@ bool Partition::MustWaitForToken(const Entry& entry, const Call& call) const {
 // is; one that came after must not see a lease that is over.
 void Partition::LapseIfDue(Entry& entry, MonotonicTime arrived) {
   MonotonicTime now = std::min(now_.monotonic, arrived);
-  if (Mutated(Mutant::kExpiryOnWallClock)) now += environment_.clock->Wall() - now_.retention;
+#ifdef LATCHKEY_MUTANTS
+  if (Mutated(Mutant::kExpiryOnWallClock)) now += WallLead() - wall_lead_at_start_;
+#endif
   if (!entry.held() || entry.state.lease_deadline > now) return;
   const State::State before = entry.state_now();
   Apply(entry, CheckedLapse(entry.state, ContextFor(entry)), before);

@@ -162,6 +162,13 @@ class Partition {
   static WaitTimer TimerOf(Entry& entry, Call& call) { return {call.serial, &entry, &call}; }
   TimerQueue<WaitTimer> wait_timers_;
   MonotonicTime last_process_;
+#ifdef LATCHKEY_MUTANTS
+  Duration WallLead() const {
+    return environment_.clock->Wall().time_since_epoch() -
+           environment_.clock->Monotonic().time_since_epoch();
+  }
+  const Duration wall_lead_at_start_ = WallLead();
+#endif
   bool ending_ = false;
 
   // The batch at hand.
