@@ -192,6 +192,20 @@ void IsNeverAnswered(Story& story, bool broken) {
   story.End();
 }
 
+void IsSentAwayEarly(Story& story, bool broken) {
+  story.Granted(Mutex("a"), 1);
+  const auto waits = story.Ask(Waits(Mutex("b"), 500));
+  story.At(broken ? 100 : 500);
+  story.Contend(waits, "a");
+}
+
+void LateComerIsTakenForNew(Story& story, bool broken) {
+  auto request = Acquire("a");
+  const auto age = std::chrono::hours(24 * (broken ? 91 : 89));
+  SetProto(ServerHost::wall_at_zero() - age, request.mutable_first_sent_at());
+  story.Granted(request, 1);
+}
+
 void AnotherIsSeenToHold(Story& story, bool broken) {
   story.Granted(Acquire("a"), 1);
   story.At(10);
@@ -339,6 +353,12 @@ void AnswersAfterTheStoreFailed(Story& story, bool broken) {
 void StaysHeldForEver(Story& story, bool broken) {
   storage::Record record;
   record.set_state(broken ? State::HELD : State::IN_DOUBT);
+  record.set_fencing_token(1);
+  record.set_attempt_id("a");
+  record.set_mode(v1::Grant::EXECUTE);
+  record.set_attempt_number(1);
+  record.set_granted_lease_nanos(1);
+  record.set_promised_lease_nanos(1);
   const storage::Write write{storage::MakeStoreKey("default", kKey), 0, &record};
   ASSERT_TRUE(story.disk().records.Commit({&write, 1}).ok());
   story.End();
@@ -365,6 +385,7 @@ constexpr Case kCases[] = {
     {"L7", "StaleTokenReleases", StaleTokenReleases},
     {"L8", "WaiterIsOvertaken", WaiterIsOvertaken},
     {"L8", "WaiterTimesOutBehindALaterOne", WaiterTimesOutBehindALaterOne},
+    {"L8", "IsSentAwayEarly", IsSentAwayEarly},
     {"L9", "GrantedToTheGone", GrantedToTheGone},
     {"L4", "EndsInAStall", EndsInAStall},
     {"L9", "UnsentGrantIsKept", UnsentGrantIsKept},
@@ -386,6 +407,7 @@ constexpr Case kCases[] = {
     {"I5", "ExecutesAsTheSecond", ExecutesAsTheSecond},
     {"I6", "ResultDisappears", ResultDisappears},
     {"I6", "DoubtDisappears", DoubtDisappears},
+    {"I6", "LateComerIsTakenForNew", LateComerIsTakenForNew},
     {"D1", "AcknowledgedIsLost", AcknowledgedIsLost},
     {"D1", "LeaseIsLostInACrash", LeaseIsLostInACrash},
     {"D1", "CheckpointIsNotHandedOver", CheckpointIsNotHandedOver},

@@ -162,6 +162,7 @@ void Checker::Judge(SeenCall& call, const v1::AcquireLockRequest& request,
     return OnResult(call, reply->completed().result());
   }
   const auto& contention = reply->contention();
+  JudgePatience(call, WaitOf(request));
   JudgeOrder(call, call.arrived + server_.clock().Span(WaitOf(request)));
   OnSeen(call,
          contention.in_doubt() ? v1::CheckResultResponse::IN_DOUBT : v1::CheckResultResponse::HELD,
@@ -173,6 +174,9 @@ void Checker::Judge(SeenCall& call, const v1::CheckResultRequest& request,
   const auto* reply = std::get_if<v1::CheckResultResponse>(&response);
   if (reply == nullptr) return;
   JudgeFingerprint(call, request.fingerprint());
+  if (reply->state() != v1::CheckResultResponse::COMPLETED) {
+    JudgePatience(call, SpanOf(request.wait_timeout()));
+  }
   OnSeen(call, reply->state(), &reply->holder_id());
   if (reply->has_result()) OnResult(call, reply->result());
 }

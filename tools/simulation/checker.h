@@ -99,10 +99,12 @@ class Checker final : public Boundary, public ServerEvents {
   void OnReplay(const SeenCall& call, const v1::Grant& grant, const SeenToken& token);
   void JudgeRun(const SeenKey& key, const SeenToken& token, const SeenCall& call);
   bool OfAnEarlierRun(const SeenKey& key, std::uint64_t token, std::uint64_t before) const;
+  void JudgeLateComer(const SeenCall& call, const v1::AcquireLockRequest& request);
   void JudgeCheckpoint(const SeenKey& key, const SeenToken& token, const v1::Grant& grant);
   // Waiting (checker_waiting.cc).
   void NoteAcquire(SeenCall& call, const v1::AcquireLockRequest& request);
   void JudgeOrder(const SeenCall& waiter, Duration until);
+  void JudgePatience(const SeenCall& waiter, Duration wait);
   void JudgeGone(SeenKey& key, const storage::Record& record);
   void JudgeUnsent(const std::string& name, SeenKey& key);
   void JudgeEnded(const SeenCall& call, const std::string& attempt);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "server/machine/proto_time.h"
 #include "tools/simulation/checker.h"
 #include "tools/simulation/words.h"
 
@@ -88,6 +89,7 @@ void Checker::OnFreshGrant(SeenCall& call, const v1::AcquireLockRequest& request
     Violated("I5", Named(token.number) + " of " + call.key + " has another downstream key");
   }
   JudgeEnded(call, request.attempt_id());
+  if (grant.mode() == v1::Grant::EXECUTE) JudgeLateComer(call, request);
   JudgeRun(key, token, call);
   JudgeCheckpoint(key, token, grant);
   if (const std::uint64_t older = believer_(call.key, token.number)) {
@@ -109,6 +111,16 @@ void Checker::OnFreshGrant(SeenCall& call, const v1::AcquireLockRequest& request
     key.run_fingerprint = request.fingerprint();
     key.run_fingerprint_told = now();
   }
+}
+
+// A key that may have been completed and forgotten is not taken for new.
+void Checker::JudgeLateComer(const SeenCall& call, const v1::AcquireLockRequest& request) {
+  if (!request.has_first_sent_at()) return;
+  // The retention clock began with the run, and never goes back.
+  const WallTime horizon = ServerHost::wall_at_zero() - rules_(call.key).key_retention;
+  if (*FromProto(request.first_sent_at()) > horizon) return;
+  Violated("I6", "call " + std::to_string(call.number) + " on " + call.key +
+                     " came after the key may have been forgotten, and was taken for new");
 }
 
 // A run may only begin where the one before has come to its end.

@@ -26,7 +26,8 @@ bool SameResult(const v1::Result& a, const v1::Result& b) {
 bool MayBeSource(const SeenCall& call, const v1::Result& result) {
   const auto same = [&](const auto& report) {
     return report.code() == result.code() &&
-           report.provider_reference() == result.provider_reference();
+           report.provider_reference() == result.provider_reference() &&
+           (result.payload().empty() || report.payload() == result.payload());
   };
   if (const auto* record = std::get_if<v1::RecordResultRequest>(&call.request)) {
     return record->fencing_token() == result.fencing_token() &&

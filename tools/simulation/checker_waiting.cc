@@ -43,6 +43,15 @@ void Checker::JudgeOrder(const SeenCall& waiter, Duration until) {
   }
 }
 
+// Who waits is told that it was in vain when the time is up, and not before.
+void Checker::JudgePatience(const SeenCall& waiter, Duration wait) {
+  if (wait == Duration::zero()) return;
+  const Duration early = waiter.arrived + server_.clock().Span(wait) - now();
+  if (early <= std::chrono::microseconds(1)) return;
+  Violated("L8", "call " + std::to_string(waiter.number) + " on " + waiter.key + " was sent away " +
+                     std::to_string(early.count()) + " ns before its time was up");
+}
+
 // What was written is a grant: somebody must have been there to be granted it.
 void Checker::JudgeGone(SeenKey& key, const storage::Record& record) {
   bool known = false;

@@ -16,9 +16,16 @@ using Steady = std::chrono::steady_clock;
 // So many failures say enough.
 constexpr std::size_t kFailedMax = 10;
 
+thread_local std::uint64_t current_seed = 0;
+
 }  // namespace
 
-RunReport RunSeed(std::uint64_t seed, bool verbose) { return World(seed, verbose).Run(); }
+std::uint64_t CurrentSeed() { return current_seed; }
+
+RunReport RunSeed(std::uint64_t seed, bool verbose) {
+  current_seed = seed;
+  return World(seed, verbose).Run();
+}
 
 RunnerReport RunSeeds(const RunnerOptions& options) {
   RunnerReport all;

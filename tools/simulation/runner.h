@@ -31,6 +31,9 @@ struct RunnerReport {
   std::vector<RunReport> failed;
 };
 
+// The seed that this thread runs, or ran last; for whoever has to say why the process ends.
+std::uint64_t CurrentSeed();
+
 RunReport RunSeed(std::uint64_t seed, bool verbose);
 RunnerReport RunSeeds(const RunnerOptions& options);
 

@@ -22,6 +22,8 @@ constexpr Duration kWallAtZero = 24h * 365 * 56;
 
 }  // namespace
 
+WallTime ServerHost::wall_at_zero() { return WallTime(kWallAtZero); }
+
 WallTime ServerHost::MachineClock::Wall() {
   return WallTime(kWallAtZero + scheduler.now() + wall_lead);
 }

@@ -58,6 +58,8 @@ class ServerHost final : public Host {
   const DriftingClock& clock() const { return clock_.monotonic; }
   Duration wall_lead() const { return clock_.wall_lead; }
   WallTime life_wall() { return clock_.Wall(); }
+  // What the wall clock shows when a run begins.
+  static WallTime wall_at_zero();
   Duration time_down() const { return time_down_; }
   bool busy() const { return busy_; }
   // It has started: who calls reaches it.

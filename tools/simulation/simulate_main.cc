@@ -1,4 +1,8 @@
 // latchkey_simulate: see tools/simulate.
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -13,6 +17,17 @@ namespace latchkey::simulation {
 namespace {
 
 constexpr int kUsage = 2;
+
+// An assertion of what is shipped, or worse: says at least which seed it was.
+void OnFatalSignal(int signal) {
+  std::array<char, 96> text;
+  const int length =
+      std::snprintf(text.data(), text.size(), "\nagain: tools/simulate --seed %llu\n",
+                    static_cast<unsigned long long>(CurrentSeed()));
+  (void)!write(STDERR_FILENO, text.data(), static_cast<std::size_t>(length));
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
 
 void PrintFailures(const RunnerReport& report) {
   for (const RunReport& failed : report.failed) {
@@ -79,6 +94,7 @@ int Main(int argc, char** argv) {
                    static_cast<unsigned long long>(options.seeds));
     }
   };
+  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS}) std::signal(signal, OnFatalSignal);
   const RunnerReport report = RunSeeds(options);
   if (all_counts) {
     for (const auto& [name, count] : report.counts) {

@@ -69,6 +69,9 @@ void DrawWorkload(Random& random, Swarm& swarm) {
   swarm.short_retention = random.Chance(0.3);
   swarm.reply_budget_bytes = random.OneOf<std::size_t>({16 * 1024, 64 * 1024 * 1024});
   swarm.batch_calls = random.OneOf<std::size_t>({2, 16, 4'096});
+  swarm.frame_bytes = random.OneOf<std::size_t>({600, 1024 * 1024});
+  swarm.session_calls = random.OneOf<std::size_t>({5, 65'536, 65'536});
+  swarm.queued_calls = random.OneOf<std::size_t>({3, 65'536, 65'536, 65'536});
 }
 
 void Append(std::string& text, const char* name, double value) {
@@ -94,21 +97,9 @@ Swarm Swarm::Draw(Random& random) {
 }
 
 void Swarm::Heal() {
-  Swarm healed;
-  healed.length = length;
-  healed.partitions = partitions;
-  healed.payers = payers;
-  healed.raw_callers = raw_callers;
-  healed.works = works;
-  healed.payment_keys = payment_keys;
-  healed.arena_keys = arena_keys;
-  healed.lease_min = lease_min;
-  healed.lease_max = lease_max;
-  healed.short_retention = short_retention;
-  healed.reply_budget_bytes = reply_budget_bytes;
-  healed.batch_calls = batch_calls;
-  healed.drift_ppm_max = drift_ppm_max;
-  *this = healed;
+  const int drift = drift_ppm_max;
+  static_cast<Faults&>(*this) = Faults();
+  drift_ppm_max = drift;
 }
 
 std::string Swarm::Describe() const {

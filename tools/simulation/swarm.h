@@ -10,13 +10,7 @@
 
 namespace latchkey::simulation {
 
-struct Swarm {
-  static Swarm Draw(Random& random);
-  // No faults, and as little else as possible left to chance.
-  void Heal();
-  // The faults of this run, for people.
-  std::string Describe() const;
-
+struct Faults {
   // Of each message. Those of a stream keep their order; others overtake each other.
   Duration latency_min = std::chrono::microseconds(100);
   Duration latency_max = std::chrono::milliseconds(2);
@@ -50,8 +44,10 @@ struct Swarm {
   bool disk_fills = false;
   // Of each host's clock against the others.
   int drift_ppm_max = 0;
+};
 
-  // The workload.
+// What callers do, and the settings of the server.
+struct Workload {
   Duration length = std::chrono::seconds(30);
   int partitions = 1;
   int payers = 3;  // processes with the client library
@@ -64,6 +60,17 @@ struct Swarm {
   bool short_retention = false;
   std::size_t reply_budget_bytes = 64 * 1024;
   std::size_t batch_calls = 4'096;
+  std::size_t frame_bytes = 1024 * 1024;
+  std::size_t session_calls = 65'536;
+  std::size_t queued_calls = 65'536;
+};
+
+struct Swarm : Faults, Workload {
+  static Swarm Draw(Random& random);
+  // No faults any more; clocks run as they did.
+  void Heal();
+  // The faults of this run, for people.
+  std::string Describe() const;
 };
 
 }  // namespace latchkey::simulation

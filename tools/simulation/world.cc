@@ -29,6 +29,9 @@ ServerSettings World::SettingsOf(const Swarm& swarm) {
   settings.partitions = static_cast<std::size_t>(swarm.partitions);
   settings.reply_budget_bytes = swarm.reply_budget_bytes;
   settings.limits.batch_calls = swarm.batch_calls;
+  settings.limits.frame_bytes = swarm.frame_bytes;
+  settings.limits.session_calls = swarm.session_calls;
+  settings.limits.queued_calls = swarm.queued_calls;
   settings.limits.waiters_per_key = 6;
   NamespaceSettings arena;
   const Checker::Rules rules = RulesOf(swarm, "arena/");
