@@ -19,6 +19,18 @@ var rightStoriesOfUnanswered = map[string]func(s *story){
 		s.acquire(20, 21, "a", replay(3, "EXECUTE"))
 		s.renew(30, 31, 3, extended)
 	},
+	"an unanswered grant is repeated by a holder who is not named elsewhere": func(s *story) {
+		const request = `"attempt_id":"a","holder_id":"h","lease_duration":"1s"`
+		s.call(1, 10, "AcquireLock", request, away)
+		s.call(20, 21, "AcquireLock", request, replay(3, "EXECUTE"))
+	},
+	"a run that got far is forgotten, and the next one begins anew": func(s *story) {
+		s.acquire(1, 2, "a", grantOf(1))
+		s.acquire(1500, 1501, "b", recovery(2, 2, "a"))
+		s.call(1510, 1520, "Release", `"fencing_token":"2","effect":"RUN_NOT_EXECUTED"`, away)
+		s.acquire(1530, 1540, "c", away)
+		s.acquire(3000, 3001, "d", recovery(4, 2, "c"))
+	},
 	"an unanswered grant is taken back": func(s *story) {
 		s.acquire(0, 10, "a", gone)
 		s.check(20, 21, stateOf("HELD", "a", 1))
