@@ -38,6 +38,7 @@ struct Options {
 
 void RunCallers(const Options& options, History& history, const sigset_t& signals) {
   std::vector<std::unique_ptr<Service>> services;
+  services.reserve(static_cast<std::size_t>(options.connections));
   for (int number = 0; number < options.connections; ++number) {
     services.push_back(std::make_unique<Service>(options.address, history, options.over_session));
   }

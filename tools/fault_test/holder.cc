@@ -32,12 +32,12 @@ void Holder::Run() {
     } else {
       Pay();
     }
-    Pause(static_cast<std::int64_t>(Draw(20)));
+    PauseUpTo(milliseconds(20));
   }
 }
 
-void Holder::Pause(std::int64_t milliseconds_) const {
-  std::this_thread::sleep_for(milliseconds(milliseconds_));
+void Holder::PauseUpTo(milliseconds longest) {
+  std::this_thread::sleep_for(milliseconds(Draw(static_cast<std::uint64_t>(longest.count()))));
 }
 
 std::string Holder::NameNow(const char* kind, std::int64_t lives_ms, std::uint64_t how_many) {
@@ -56,7 +56,7 @@ void Holder::Count() {
   if (lease == nullptr) return;
   const auto value = resource_.Read(name, lease->fencing_token());
   if (value.has_value()) {
-    Pause(static_cast<std::int64_t>(Draw(60)));
+    PauseUpTo(milliseconds(60));
     NoteBelief(*lease);
     (void)resource_.Write(name, lease->fencing_token(), *value + 1);
   }
@@ -76,7 +76,7 @@ void Holder::Pay() {
 
 // Now and then it does not know what came of it, as when the provider's reply is lost.
 Outcome Holder::PayOnce(Attempt& attempt) {
-  Pause(static_cast<std::int64_t>(Draw(40)));
+  PauseUpTo(milliseconds(40));
   NoteBelief(attempt);
   std::string idempotency_key = attempt.downstream_idempotency_key();
   if (habits_.ignores_recover && attempt.mode() == Mode::kRecover) {
@@ -84,7 +84,7 @@ Outcome Holder::PayOnce(Attempt& attempt) {
   }
   const std::string reference =
       resource_.Charge(attempt.key(), attempt.fencing_token(), idempotency_key);
-  Pause(static_cast<std::int64_t>(Draw(40)));
+  PauseUpTo(milliseconds(40));
   NoteBelief(attempt);
   if (Draw(4) == 0) return Unknown("the reply was lost");
   return Succeeded({.provider_reference = reference});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -29,7 +30,7 @@ class Holder {
 
  private:
   std::uint64_t Draw(std::uint64_t below) { return random_() % below; }
-  void Pause(std::int64_t milliseconds) const;
+  void PauseUpTo(std::chrono::milliseconds longest);
   // A name that all holders turn to at about this time.
   std::string NameNow(const char* kind, std::int64_t lives_ms, std::uint64_t how_many);
   void Count();

@@ -30,8 +30,8 @@ struct Options {
   std::string name;
   std::string resource;
   std::uint64_t seed = 1;
-  int connections = 4;
-  int holders = 2;
+  std::size_t connections = 4;
+  std::size_t holders = 2;
   bool over_session = false;
   Holder::Habits habits;
 };
@@ -60,13 +60,16 @@ int Run(const Options& options) {
   crash::History history(options.history, options.name);
   std::atomic<bool> stop = false;
   std::vector<Client> clients;
-  for (int i = 0; i < options.connections; ++i) clients.push_back(Connect(options, history));
+  clients.reserve(options.connections);
+  for (std::size_t i = 0; i < options.connections; ++i) {
+    clients.push_back(Connect(options, history));
+  }
   std::vector<std::thread> threads;
-  for (int i = 0; i < options.connections * options.holders; ++i) {
+  threads.reserve(options.connections * options.holders);
+  for (std::size_t i = 0; i < options.connections * options.holders; ++i) {
     threads.emplace_back([&, i] {
-      Holder holder(clients[static_cast<std::size_t>(i / options.holders)], history,
-                    options.resource, options.habits,
-                    options.seed * 1000 + static_cast<std::uint64_t>(i), stop);
+      Holder holder(clients[i / options.holders], history, options.resource, options.habits,
+                    options.seed * 1000 + i, stop);
       holder.Run();
     });
   }

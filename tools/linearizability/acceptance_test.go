@@ -71,6 +71,22 @@ var rightStoriesOfUnanswered = map[string]func(s *story){
 	},
 }
 
+// Of calls without an answer that are told apart for as long as somebody may see the difference.
+var rightStoriesOfSightings = map[string]func(s *story){
+	"an unanswered grant is repeated by a holder who is not named elsewhere": func(s *story) {
+		const request = `"attempt_id":"a","holder_id":"h","lease_duration":"1s"`
+		s.call(1, 10, "AcquireLock", request, away)
+		s.call(20, 21, "AcquireLock", request, replay(3, "EXECUTE"))
+	},
+	"a run that got far is forgotten, and the next one begins anew": func(s *story) {
+		s.acquire(1, 2, "a", grantOf(1))
+		s.acquire(1500, 1501, "b", recovery(2, 2, "a"))
+		s.call(1510, 1520, "Release", `"fencing_token":"2","effect":"RUN_NOT_EXECUTED"`, away)
+		s.acquire(1530, 1540, "c", away)
+		s.acquire(3000, 3001, "d", recovery(4, 2, "c"))
+	},
+}
+
 var rightStories = map[string]func(s *story){
 	"a failed read says nothing": func(s *story) {
 		s.check(0, 10, away)
@@ -136,7 +152,8 @@ var rightStories = map[string]func(s *story){
 }
 
 func TestRightStoriesAreAccepted(t *testing.T) {
-	for _, stories := range []map[string]func(s *story){rightStoriesOfUnanswered, rightStories} {
+	for _, stories := range []map[string]func(s *story){
+		rightStoriesOfUnanswered, rightStoriesOfSightings, rightStories} {
 		for name, tell := range stories {
 			t.Run(name, func(t *testing.T) {
 				s := newStory()

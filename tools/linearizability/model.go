@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"hash/maphash"
 	"sort"
 	"strings"
 
@@ -42,7 +43,7 @@ func partition(h *history) []*keyHistory {
 	byName := make(map[keyName]*keyHistory)
 	of := func(name keyName) *keyHistory {
 		if byName[name] == nil {
-			byName[name] = &keyHistory{name: name, open: unanswered{previous: map[string]bool{}}}
+			byName[name] = &keyHistory{name: name, open: newUnanswered()}
 		}
 		return byName[name]
 	}
@@ -63,14 +64,14 @@ func partition(h *history) []*keyHistory {
 		case answered:
 			key.operations = append(key.operations, newOperation(c))
 		case unknown:
-			key.open.calls = append(key.open.calls, c)
+			key.open.add(c)
 		}
 	}
 	var keys []*keyHistory
 	for _, key := range byName {
 		for _, o := range key.operations {
 			o.open = &key.open
-			key.open.note(o.answer)
+			key.open.note(o)
 		}
 		keys = append(keys, key)
 	}
@@ -135,6 +136,8 @@ func (o *operation) apply(s situation) []situation {
 	return after.all()
 }
 
+var seed = maphash.MakeSeed()
+
 // model is the specification of one key, for Porcupine.
 func model() porcupine.Model {
 	nondeterministic := porcupine.NondeterministicModel{
@@ -149,7 +152,11 @@ func model() porcupine.Model {
 		Equal: func(one, other interface{}) bool { return one == other },
 		Hash: func(state interface{}) uint64 {
 			s := state.(situation)
-			return (s.token*31+uint64(s.number))*31 + uint64(s.now) + uint64(len(s.state))
+			hash := s.token*31 + uint64(s.number) + uint64(s.now)*31 + uint64(s.leaseEnd)
+			for _, text := range []string{s.state, s.attempt, s.holder, s.previous} {
+				hash = hash*31 + maphash.String(seed, text)
+			}
+			return hash
 		},
 		DescribeOperation: func(input, _ interface{}) string { return input.(*operation).String() },
 	}

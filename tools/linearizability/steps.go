@@ -1,29 +1,66 @@
 package main
 
-// unanswered are the calls on one key that may have acted and were not answered, and what answers
-// to others show of what they did. What no answer shows is not told apart, so that few situations
-// stand for many.
+// unanswered are the calls on one key that may have acted and were not answered, and until when
+// answers to others show something of what they did. What no later answer shows is not told apart,
+// so that few situations stand for many.
 type unanswered struct {
-	calls         []*call         // by when they were sent
-	highestNumber int             // of an attempt
-	previous      map[string]bool // holders whom a later grant names
+	calls    []*call          // by when they were sent
+	numbers  []int64          // until when an attempt of this number in its run, or higher, is shown
+	named    map[string]int64 // until when an attempt or a holder is named
+	previous map[string]int64 // until when a grant names this holder as the one before
 }
 
-func (u *unanswered) note(a answer) {
-	if a.number > u.highestNumber {
-		u.highestNumber = a.number
+const notShown = "not shown"
+
+func newUnanswered() unanswered {
+	return unanswered{named: map[string]int64{}, previous: map[string]int64{}}
+}
+
+// add takes a call without an answer. One that ends an attempt may do so at any time.
+func (u *unanswered) add(c *call) {
+	u.calls = append(u.calls, c)
+	if c.rpc == "Release" {
+		u.named[c.request.AttemptID] = forever
+	}
+}
+
+// note takes an operation, which may show something until it is over.
+func (u *unanswered) note(o *operation) {
+	r, a := &o.call.request, &o.answer
+	for len(u.numbers) <= a.number {
+		u.numbers = append(u.numbers, 0)
+	}
+	for number := 0; number <= a.number; number++ {
+		u.numbers[number] = later(u.numbers[number], o.to)
+	}
+	for _, name := range []string{r.AttemptID, r.HolderID, a.attempt, a.holder} {
+		u.named[name] = later(u.named[name], o.to)
 	}
 	if a.kind == kindGrant {
-		u.previous[a.holder] = true
+		u.previous[a.holder] = later(u.previous[a.holder], o.to)
 	}
 }
 
 func (u *unanswered) simplify(s situation) situation {
-	if s.number > u.highestNumber {
-		s.number = u.highestNumber + 1
+	highest := len(u.numbers) - 1
+	for highest > 0 && u.numbers[highest] < s.now {
+		highest--
 	}
-	if s.state == stateHeld && !u.previous[s.previous] {
-		s.previous = "not shown"
+	if s.number > highest {
+		s.number = highest + 1
+	}
+	if s.state == stateHeld && u.previous[s.previous] < s.now {
+		s.previous = notShown
+	}
+	if s.token != 0 || s.state != stateHeld && s.state != stateInDoubt {
+		return s
+	}
+	// Of a grant that nobody was told of.
+	if u.named[s.holder] < s.now {
+		s.holder = notShown
+	}
+	if u.named[s.attempt] < s.now { // so nobody will ever learn its token, and renew it
+		s.attempt, s.lease = notShown, 0
 	}
 	return s
 }
