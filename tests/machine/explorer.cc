@@ -352,10 +352,10 @@ World World::Decode(const std::string& bytes) {
   world.key.record = Take(&next);
   world.durable = Take(&next);
   world.key.lease_deadline = kNow + kTick * *next++;
-  world.highest = static_cast<std::uint64_t>(*next++);
-  world.believer = static_cast<std::uint64_t>(*next++);
+  world.highest = static_cast<unsigned char>(*next++);
+  world.believer = static_cast<unsigned char>(*next++);
   world.belief = kTick * *next++;
-  world.effects = *next++;
+  world.effects = static_cast<unsigned char>(*next++);
   for (Holder& holder : world.holders) holder = static_cast<Holder>(*next++);
   for (bool& bit : world.dead) bit = *next++ == '1';
   return world;

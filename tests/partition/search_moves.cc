@@ -65,7 +65,7 @@ std::vector<Move> World::Moves() const {
   if (harness_.failed()) return {{Action::kCrash}};
   if (queued_ < scope_.batch) {
     AddAcquires(&moves);
-    for (std::uint8_t token = 1; token <= highest_; ++token) AddTokenMoves(token, &moves);
+    for (std::uint64_t token = 1; token <= highest_; ++token) AddTokenMoves(token, &moves);
     if (scope_.admin) AddAdminMoves(&moves);
   }
   if (queued_ > 0 || ticks_ > 0) moves.push_back({Action::kProcess});
@@ -114,10 +114,12 @@ void World::AddAcquires(std::vector<Move>* moves) const {
   if (scope_.checks && !checking) moves->push_back({Action::kCheck});
 }
 
-void World::AddTokenMoves(std::uint8_t number, std::vector<Move>* moves) const {
+void World::AddTokenMoves(std::uint64_t number, std::vector<Move>* moves) const {
   const Token& token = tokens_[number];
   if (!token.told || gone_[static_cast<std::size_t>(token.attempt)]) return;
-  const auto add = [&](Action action) { moves->push_back({action, 0, number}); };
+  const auto add = [&](Action action) {
+    moves->push_back({action, 0, static_cast<std::uint8_t>(number)});
+  };
   add(Action::kRenew);
   add(Action::kRecord);
   add(Action::kReleaseUnknown);

@@ -180,6 +180,7 @@ std::string World::Encode() {
   }
   // In the order of the queue.
   std::vector<const Pending*> in_order;
+  in_order.reserve(pending_.size());
   for (const Pending& pending : pending_) in_order.push_back(&pending);
   std::ranges::sort(in_order, {}, [](const Pending* pending) {
     return std::pair(!pending->waits, pending->place);

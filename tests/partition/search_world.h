@@ -80,7 +80,7 @@ class World {
 
   // Moves.
   void AddAcquires(std::vector<Move>* moves) const;
-  void AddTokenMoves(std::uint8_t token, std::vector<Move>* moves) const;
+  void AddTokenMoves(std::uint64_t token, std::vector<Move>* moves) const;
   void AddAdminMoves(std::vector<Move>* moves) const;
   void AddEndings(std::vector<Move>* moves) const;
   std::size_t Copies(int attempt) const;

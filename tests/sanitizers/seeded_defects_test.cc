@@ -42,11 +42,12 @@ TEST(SeededDefectDeathTest, UseAfterFreeInAPartitionIsReported) {
       "stack-use-after-scope");
 }
 
-[[gnu::noinline]] void Leak() {
-  for (int i = 0; i < 100; ++i) {
-    int* volatile lost = new int(i);
-    lost = nullptr;
-  }
+// Each overwrites the only pointer to the one before.
+int* volatile only_pointer = nullptr;
+
+void Leak() {
+  for (int i = 0; i < 100; ++i) only_pointer = new int(i);
+  *only_pointer = 100;
 }
 
 TEST(SeededDefectDeathTest, LeakIsReported) {
@@ -123,21 +124,22 @@ TEST_F(SeededDefectDeathTest, DataRaceInAPartitionIsReported) {
   EXPECT_DEATH(RunAPartitionOnTwoThreads(), "data race.*(.|\n)*latchkey::Partition::Process");
 }
 
-// A record must stay as it is while it is committed.
+// A record must stay as it is while it is committed. (A new grant is copied before it is written;
+// copies by memcpy are not seen, see sanitizer_options.cc.)
 void ChangeARecordWhileItIsCommitted() {
   storage::MemoryRecordStore store;
-  storage::v1::Record record;
-  record.set_state(v1::CheckResultResponse::HELD);
+  const auto record = std::make_unique<storage::v1::Record>();
+  record->set_state(v1::CheckResultResponse::HELD);
   std::thread other([&] {
-    const storage::Write writes[] = {{.store_key = "k", .record = &record, .assign_token = true}};
+    const storage::Write writes[] = {{.store_key = "k", .record = record.get()}};
     (void)store.Commit(writes);
   });
-  record.set_attempt_number(7);
+  record->set_attempt_number(7);
   other.join();
 }
 
 TEST_F(SeededDefectDeathTest, DataRaceInAStoreIsReported) {
-  EXPECT_DEATH(ChangeARecordWhileItIsCommitted(), "data race.*(.|\n)*storage::");
+  EXPECT_DEATH(ChangeARecordWhileItIsCommitted(), "data race.*(.|\n)*storage::MemoryRecordStore");
 }
 
 // The same with both under the mutex: our Mutex is understood, so silence means something.
