@@ -247,6 +247,7 @@ void StaleReportIsNotKept(Story& story, bool broken) {
   story.Refused(Record(1), "STALE_FENCING_TOKEN");
   storage::Record record;
   record.set_state(State::IN_DOUBT);
+  record.set_fencing_token(2);
   if (!broken) record.add_late_outcomes()->set_fencing_token(1);
   const storage::Write write{storage::MakeStoreKey("default", kKey), 0, &record};
   ASSERT_TRUE(story.disk().records.Commit({&write, 1}).ok());

@@ -167,6 +167,10 @@ void Checker::JudgeEnd(Disk& disk) {
   for (const storage::Scanned& scanned : disk.All()) {
     const auto parts = storage::SplitStoreKey(scanned.store_key);
     const std::string name = NameOf(std::string(parts.name_space), std::string(parts.key));
+    if (!scanned.loaded.record.has_value()) {
+      Violated("S3", name + " cannot be decoded");
+      continue;
+    }
     const storage::Record& record = *scanned.loaded.record;
     if (record.state() == State::HELD) Violated("L10", name + " is still held");
     SeenKey& key = keys_[name];
