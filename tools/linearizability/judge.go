@@ -36,6 +36,7 @@ func judge(h *history, directory string, patience time.Duration, out io.Writer) 
 				return v, err
 			}
 		}
+		key.operations = nil // and all that they remember
 	}
 	return v, nil
 }
