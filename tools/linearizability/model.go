@@ -17,7 +17,10 @@ type operation struct {
 	answer   answer
 	leaseEnd int64 // what the answer promises; 0 if it promises no lease
 	open     *unanswered
+	applied  map[situation][]situation // what apply answered
 }
+
+const appliedMax = 2000 // situations of which an operation remembers that
 
 // keyName names a key.
 type keyName struct{ namespace, key string }
@@ -114,8 +117,23 @@ func (o *operation) narrow(from, to int64) {
 }
 
 // apply says in which situations the key may be after this operation. It is empty if the operation
-// cannot be what happened next.
+// cannot be what happened next. Where many operations overlap, Porcupine asks again and again.
 func (o *operation) apply(s situation) []situation {
+	after, known := o.applied[s]
+	if known {
+		return after
+	}
+	after = o.after(s)
+	if o.applied == nil {
+		o.applied = map[situation][]situation{}
+	}
+	if len(o.applied) < appliedMax {
+		o.applied[s] = after
+	}
+	return after
+}
+
+func (o *operation) after(s situation) []situation {
 	after := set{}
 	for _, before := range s.reachable(o.open, o.to) {
 		before.now = later(before.now, o.from)
