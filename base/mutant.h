@@ -3,8 +3,10 @@
 // environment variable LATCHKEY_MUTANT names. In any other build none of this leaves a trace.
 #pragma once
 
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string_view>
 
 namespace latchkey {
@@ -43,26 +45,21 @@ enum class Mutant {
 #undef LATCHKEY_MUTANT_NAME
 };
 
-struct MutantDescription {
-  std::string_view name;
-  std::string_view what;
-};
-
-// By the value of Mutant.
-inline constexpr MutantDescription kMutants[] = {
-#define LATCHKEY_MUTANT_DESCRIPTION(name, what) {#name, what},
-    LATCHKEY_MUTANT_LIST(LATCHKEY_MUTANT_DESCRIPTION)
-#undef LATCHKEY_MUTANT_DESCRIPTION
-};
-
 #ifdef LATCHKEY_MUTANTS
 
-// The place in kMutants of the one that was chosen; none: beyond them.
+// By the value of Mutant.
+inline constexpr std::string_view kMutantNames[] = {
+#define LATCHKEY_MUTANT_NAME(name, what) #name,
+    LATCHKEY_MUTANT_LIST(LATCHKEY_MUTANT_NAME)
+#undef LATCHKEY_MUTANT_NAME
+};
+
+// The place in kMutantNames of the one that was chosen; none: beyond them.
 inline std::size_t ChosenMutant() {
   const char* const chosen = std::getenv("LATCHKEY_MUTANT");
-  if (chosen == nullptr || *chosen == '\0') return std::size(kMutants);
-  for (std::size_t i = 0; i < std::size(kMutants); ++i) {
-    if (kMutants[i].name == chosen) return i;
+  if (chosen == nullptr || *chosen == '\0') return std::size(kMutantNames);
+  for (std::size_t i = 0; i < std::size(kMutantNames); ++i) {
+    if (kMutantNames[i] == chosen) return i;
   }
   std::fprintf(stderr, "LATCHKEY_MUTANT: there is no mutant %s\n", chosen);
   std::exit(2);

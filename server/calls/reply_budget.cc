@@ -22,7 +22,9 @@ bool ReplyBudget::TryAcquire(std::size_t bytes) {
 
 void ReplyBudget::Acquire(std::size_t bytes, std::function<void()> send) {
   if (whole_ != nullptr) {
-    send = [this, bytes, send = std::move(send)] { whole_->Acquire(bytes, send); };
+    send = [this, bytes, send = std::move(send)]() mutable {
+      whole_->Acquire(bytes, std::move(send));
+    };
   }
   {
     MutexLock lock(mutex_);

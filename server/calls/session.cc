@@ -129,7 +129,7 @@ bool Session::Register(std::vector<Started>& started) {
   std::vector<std::pair<std::uint64_t, Refusal>> refused;
   {
     MutexLock lock(mutex_);
-    if (phase_ == Phase::kClosed || phase_ == Phase::kEnded) return false;
+    if (Closed()) return false;
     for (Started& one : started) {
       if (calls_.contains(one.call_id)) {
         used_twice = one.call_id;
@@ -183,15 +183,16 @@ void Session::Refuse(std::uint64_t call_id, const Refusal& refusal) {
 
 void Session::Answer(std::uint64_t call_id, const v1::SessionResponse& reply, Attached attached) {
   bool flush = false;
+  AllAttached dropped;
   {
     MutexLock lock(mutex_);
     calls_.erase(call_id);
-    if (phase_ == Phase::kOpen || phase_ == Phase::kFinishing) {
-      flush = Append(reply, std::exchange(attached, {}));
+    if (Closed()) {
+      dropped.Add(std::move(attached));
+    } else {
+      flush = Append(reply, std::move(attached));
     }
   }
-  AllAttached dropped;
-  dropped.Add(std::move(attached));
   Drop(std::move(dropped));
   if (flush) ReplyGathering::FlushLater(shared_from_this());
 }
@@ -237,7 +238,7 @@ void Session::OnLeaseLost(const LostLease& lost) {
 }
 
 bool Session::Append(const v1::SessionResponse& reply, Attached attached) {
-  if (phase_ == Phase::kClosed || phase_ == Phase::kEnded) return false;
+  if (Closed()) return false;
   auto& frame = output_.RoomFor(reply.ByteSizeLong());
   // Messages one behind the other are one message that has what each of them has.
   reply.AppendPartialToString(&frame.bytes);
@@ -278,7 +279,7 @@ void Session::OnWritten() {
 }
 
 std::optional<std::string> Session::NextFrame() {
-  if (writing_ || output_.empty() || phase_ == Phase::kClosed || phase_ == Phase::kEnded) {
+  if (writing_ || output_.empty() || Closed()) {
     return std::nullopt;
   }
   writing_ = true;
@@ -318,7 +319,7 @@ void Session::Close(std::optional<Refusal> refusal) {
   bool end = false;
   {
     MutexLock lock(mutex_);
-    if (phase_ == Phase::kClosed || phase_ == Phase::kEnded) return;
+    if (Closed()) return;
     phase_ = Phase::kClosed;
     end_refusal_ = std::move(refusal);
     dropped = output_.TakeAll();
@@ -357,7 +358,7 @@ void Session::Drain() {
   bool end = false;
   {
     MutexLock lock(mutex_);
-    if (phase_ == Phase::kOpen || phase_ == Phase::kFinishing) {
+    if (!Closed()) {
       phase_ = Phase::kFinishing;
       end_refusal_ = ShuttingDown();
       end = MayEnd();

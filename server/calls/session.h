@@ -110,6 +110,9 @@ class Session final : public Gathered,
   // Sends what answers no call that is under way.
   void Tell(const v1::SessionResponse& message);
 
+  bool Closed() const REQUIRES(mutex_) {
+    return phase_ == Phase::kClosed || phase_ == Phase::kEnded;
+  }
   // Gives back what belongs to replies that will not be sent.
   void Drop(AllAttached attached);
   // Ends the stream now, and with it its waits.

@@ -242,13 +242,11 @@ Step Decide(KeyState& key, const v1::AcquireLockRequest& request, const Context&
     if (PastKeyRetention(*key.record, context)) return Refuse(KeyExpired(context));
     return AnswerCompleted(key, context, response);
   }
-  if (HoldsLive(key, request) && !Mutated(Mutant::kReplayGrantsTwice)) {
-    return ReplayGrant(key, context, response);
-  }
-  if (context.attempt_ended) return Refuse(AttemptEnded(request.attempt_id()));
-  if (HoldsLive(key, request)) {  // a mutant
+  if (HoldsLive(key, request)) {
+    if (!Mutated(Mutant::kReplayGrantsTwice)) return ReplayGrant(key, context, response);
     return GrantLock(key, request, v1::Grant::EXECUTE, context, response);
   }
+  if (context.attempt_ended) return Refuse(AttemptEnded(request.attempt_id()));
   if (state == State::ABSENT) {
     if (TooLate(request, context)) return Refuse(KeyExpired(context));
     if (context.creation_refusal != v1::Refusal::REASON_UNSPECIFIED) {

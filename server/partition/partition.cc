@@ -7,7 +7,6 @@
 #include "latchkey/v1/admin.pb.h"
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/namespaces.h"
-#include "server/machine/proto_time.h"
 #include "server/partition/checked_decide.h"
 #include "server/partition/entry.h"
 #include "server/partition/fail_stop.h"
@@ -20,9 +19,6 @@ namespace latchkey {
 namespace {
 
 using State = v1::CheckResultResponse;
-
-// A gap this long between two batches means that nobody could renew meanwhile.
-constexpr Duration kStallMin = std::chrono::milliseconds(500);
 
 // A batch lets so many leases run out that nobody asks about: some 20 ms of work.
 constexpr int kLapsesAtOnce = 1'000;

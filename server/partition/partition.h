@@ -55,6 +55,9 @@ struct PartitionEnvironment {
   std::atomic<bool>* storage_full = nullptr;
 };
 
+// A gap longer than this between two batches means that nobody could renew meanwhile.
+inline constexpr Duration kStallMin = std::chrono::milliseconds(500);
+
 // Not thread-safe: one thread makes all calls, or a simulator does.
 class Partition {
  public:

@@ -6,12 +6,6 @@
 #include "server/partition/refusals.h"
 
 namespace latchkey {
-namespace {
-
-// The partition looks at the clock at least this often, so that a gap shows a stall.
-constexpr Duration kLookMax = std::chrono::milliseconds(100);
-
-}  // namespace
 
 PartitionThread::PartitionThread(const PartitionEnvironment& environment)
     : partition_(environment), limits_(*environment.limits), clock_(*environment.clock) {}

@@ -12,6 +12,9 @@
 
 namespace latchkey {
 
+// The partition looks at the clock at least this often, so that a gap shows a stall.
+inline constexpr Duration kLookMax = std::chrono::milliseconds(100);
+
 // Submit and Post may be called from any thread.
 class PartitionThread {
  public:

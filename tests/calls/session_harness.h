@@ -13,8 +13,7 @@
 #include "base/mutex.h"
 #include "latchkey/v1/coordination.pb.h"
 #include "server/calls/session.h"
-#include "server/partition/live_counts.h"
-#include "storage/memory_record_store.h"
+#include "tests/support/call_bed.h"
 
 namespace latchkey {
 
@@ -44,16 +43,12 @@ class FakeLink final : public SessionLink {
   v1::SessionResponse Next() {
     MutexLock lock(mutex_);
     while (frames_.empty()) changed_.Wait(mutex_);
-    v1::SessionResponse frame = std::move(frames_.front());
-    frames_.pop_front();
-    return frame;
+    return TakeFirst();
   }
   std::optional<v1::SessionResponse> NextIfAny() {
     MutexLock lock(mutex_);
     if (frames_.empty()) return std::nullopt;
-    v1::SessionResponse frame = std::move(frames_.front());
-    frames_.pop_front();
-    return frame;
+    return TakeFirst();
   }
   // The frame was sent, or never will be. To be followed by the session's OnWritten.
   void Written() {
@@ -75,6 +70,12 @@ class FakeLink final : public SessionLink {
   }
 
  private:
+  v1::SessionResponse TakeFirst() REQUIRES(mutex_) {
+    v1::SessionResponse frame = std::move(frames_.front());
+    frames_.pop_front();
+    return frame;
+  }
+
   Mutex mutex_;
   Condition changed_;
   std::deque<v1::SessionResponse> frames_ GUARDED_BY(mutex_);
@@ -114,35 +115,17 @@ struct LinkedSession {
 
 class SessionHarness {
  public:
-  explicit SessionHarness(Limits limits = {});
-  ~SessionHarness() { partitions_->Stop(); }
+  explicit SessionHarness(const Limits& limits = {});
+  ~SessionHarness() { bed_.partitions().Stop(); }
 
-  const CallEnvironment& environment() const { return *environment_; }
-  // Decides all that was posted, for good.
-  void StopPartitions() { partitions_->Stop(); }
-  int held() const { return static_cast<int>(live_counts_.Get("default").held); }
-  void AwaitHeld(int wanted) const;
+  const CallEnvironment& environment() const { return bed_.environment(); }
+  void AwaitHeld(int wanted);
 
  private:
-  class NoObserver final : public PartitionObserver {
-   public:
-    void OnStep(const std::string&, const Step&) override {}
-    void OnStall(Duration) override {}
-  };
+  int held() const { return static_cast<int>(bed_.live_counts().Get("default").held); }
 
-  const Limits limits_;
-  const Namespaces namespaces_;
-  mutable SystemClock clock_;
-  NoObserver observer_;
-  storage::MemoryRecordStore store_;
-  LiveCounts live_counts_;
-  FailStop fail_stop_;
-  ReplyBudget reply_budget_;
-  std::atomic<bool> storage_full_ = false;
-  std::atomic<bool> shutting_down_ = false;
-  std::unique_ptr<Retention> retention_;
-  std::unique_ptr<Partitions> partitions_;
-  std::unique_ptr<CallEnvironment> environment_;
+  SystemClock clock_;
+  CallBed bed_;
 };
 
 }  // namespace latchkey

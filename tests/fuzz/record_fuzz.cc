@@ -4,8 +4,8 @@
 #include <string>
 
 #include "storage/record_codec.h"
+#include "tests/fuzz/silence_protobuf.h"
 #include "tests/fuzz/violation.h"
-#include <google/protobuf/stubs/logging.h>
 
 namespace latchkey::fuzz {
 namespace {
@@ -46,9 +46,7 @@ void Decode(const std::string& bytes) {
 
 // As they are, and as the body of a record of this version.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  // It has a line for each string that is not UTF-8.
-  static auto* const log = google::protobuf::SetLogHandler(nullptr);
-  (void)log;
+  latchkey::fuzz::SilenceProtobuf();
   const std::string bytes(reinterpret_cast<const char*>(data), size);
   latchkey::fuzz::Decode(bytes);
   latchkey::fuzz::Decode(latchkey::storage::kRecordFormatVersion + bytes);

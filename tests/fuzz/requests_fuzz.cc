@@ -20,9 +20,9 @@
 #include "server/service/uuid7.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/request_steps.h"
+#include "tests/fuzz/silence_protobuf.h"
 #include "tests/fuzz/test_bed.h"
 #include "tests/fuzz/violation.h"
-#include <google/protobuf/stubs/logging.h>
 #include <google/rpc/status.pb.h>
 
 namespace latchkey::fuzz {
@@ -243,9 +243,7 @@ void Run::End() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace latchkey::fuzz;  // NOLINT(google-build-using-namespace)
-  // It has a line for each string that is not UTF-8.
-  static auto* const log = google::protobuf::SetLogHandler(nullptr);
-  (void)log;
+  SilenceProtobuf();
   std::string_view input(reinterpret_cast<const char*>(data), size);
   Run run;
   InputStep step;

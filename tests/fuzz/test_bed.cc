@@ -64,31 +64,14 @@ class Barrier final : public Call {
 
 }  // namespace
 
-TestBed::TestBed()
-    : limits_(SmallLimits()),
-      namespaces_(SmallSettings(), {}),
-      reply_budget_(limits_.reply_bytes_in_flight),
-      retention_(*Retention::Start(store_, namespaces_, clock_, {.limits = limits_})),
-      partitions_(std::make_unique<Partitions>(PartitionEnvironment{.limits = &limits_,
-                                                                    .namespaces = &namespaces_,
-                                                                    .clock = &clock_,
-                                                                    .store = &store_,
-                                                                    .retention = retention_.get(),
-                                                                    .live_counts = &live_counts_,
-                                                                    .fail_stop = &fail_stop_,
-                                                                    .observer = &observer_,
-                                                                    .waiters = nullptr,
-                                                                    .storage_full = &storage_full_},
-                                               1)),
-      environment_{limits_,      namespaces_,   clock_,     *retention_,
-                   *partitions_, reply_budget_, fail_stop_, shutting_down_} {
-  if (!partitions_->Start().ok()) Violated("S2", "the partitions do not start");
+TestBed::TestBed() : bed_(clock_, SmallLimits(), SmallSettings(), /*partition_count=*/1) {
+  if (!partitions().Start().ok()) Violated("S2", "the partitions do not start");
 }
 
 TestBed::~TestBed() {
-  partitions_->Stop();
-  if (fail_stop_.tripped()) Violated("S2", "an input stopped the service");
-  if (partitions_->waiters() != 0) Violated("S2", "calls still count as waiting after the end");
+  partitions().Stop();
+  if (bed_.fail_stop().tripped()) Violated("S2", "an input stopped the service");
+  if (partitions().waiters() != 0) Violated("S2", "calls still count as waiting after the end");
   CheckStored();
 }
 
@@ -96,14 +79,14 @@ void TestBed::Settle() {
   // Once for what is queued, and once for what a batch leaves for the next.
   for (int i = 0; i < 2; ++i) {
     Barrier barrier(clock_.Monotonic());
-    partitions_->Submit(barrier);
+    partitions().Submit(barrier);
     barrier.Wait();
   }
 }
 
 void TestBed::SettleAndCheck() {
   Settle();
-  if (partitions_->waiters() > limits_.waiters_total) Violated("S2", "too many calls wait");
+  if (partitions().waiters() > bed_.limits().waiters_total) Violated("S2", "too many calls wait");
 }
 
 void TestBed::Pass(Duration time) {
@@ -113,23 +96,23 @@ void TestBed::Pass(Duration time) {
     time -= step;
     Settle();
   }
-  retention_->Tick();
+  bed_.retention().Tick();
 }
 
 void TestBed::CheckStored() {
-  const auto all = store_.Scan({.limit = 1'000'000});
+  const auto all = store().Scan({.limit = 1'000'000});
   std::size_t live = 0;
   for (const storage::Scanned& scanned : *all) {
     if (scanned.loaded.corrupt) Violated("S3", "a record was stored that cannot be decoded");
     if (storage::IsLive(*scanned.loaded.record)) ++live;
     const auto parts = storage::SplitStoreKey(scanned.store_key);
-    const bool too_long =
-        parts.key.size() > limits_.key_bytes || parts.name_space.size() > limits_.namespace_bytes;
+    const bool too_long = parts.key.size() > bed_.limits().key_bytes ||
+                          parts.name_space.size() > bed_.limits().namespace_bytes;
     if (too_long) Violated("S2", "a record has a key that is too long");
     if (scanned.loaded.record->ByteSizeLong() > 128 * 1024) Violated("S2", "a record is too large");
   }
   std::size_t counted = 0;
-  for (const auto& [name, counts] : live_counts_.All()) counted += counts.live();
+  for (const auto& [name, counts] : bed_.live_counts().All()) counted += counts.live();
   if (live != counted) Violated("S2", "live records are miscounted");
 }
 

@@ -1,15 +1,9 @@
-// A server without gRPC, for one input of a fuzzer: store, retention, a partition with its thread,
-// reply budget, and the environment that calls are given. Limits are small, so that short inputs
+// A server for one input of a fuzzer, with one partition. Limits are small, so that short inputs
 // reach them. Time stands still until a step moves it.
 #pragma once
 
-#include <atomic>
-#include <memory>
-
 #include "base/fake_clock.h"
-#include "server/calls/call_environment.h"
-#include "server/partition/live_counts.h"
-#include "storage/memory_record_store.h"
+#include "tests/support/call_bed.h"
 
 namespace latchkey::fuzz {
 
@@ -19,10 +13,10 @@ class TestBed {
   // Ends everything, and checks what is stored.
   ~TestBed();
 
-  const CallEnvironment& environment() const { return environment_; }
+  const CallEnvironment& environment() const { return bed_.environment(); }
   FakeClock& clock() { return clock_; }
-  storage::RecordStore& store() { return store_; }
-  Partitions& partitions() { return *partitions_; }
+  storage::RecordStore& store() { return bed_.store(); }
+  Partitions& partitions() { return bed_.partitions(); }
 
   // Returns when everything that was submitted before is decided and, if it does not wait, was
   // finished.
@@ -33,26 +27,10 @@ class TestBed {
   void Pass(Duration time);
 
  private:
-  class Observer final : public PartitionObserver {
-   public:
-    void OnStep(const std::string&, const Step&) override {}
-    void OnStall(Duration) override {}
-  };
   void CheckStored();
 
   FakeClock clock_;
-  storage::MemoryRecordStore store_;
-  const Limits limits_;
-  const Namespaces namespaces_;
-  Observer observer_;
-  LiveCounts live_counts_;
-  FailStop fail_stop_;
-  ReplyBudget reply_budget_;
-  std::atomic<bool> storage_full_ = false;
-  std::atomic<bool> shutting_down_ = false;
-  std::unique_ptr<Retention> retention_;
-  std::unique_ptr<Partitions> partitions_;
-  const CallEnvironment environment_;
+  CallBed bed_;
 };
 
 }  // namespace latchkey::fuzz

@@ -180,16 +180,6 @@ void RandomRun::LetTimePass() {
   }
 }
 
-void RandomRun::Remember(AcquireCall& call, Pending& pending) {
-  pending.acquire = &call;
-  pending.gives_up = call.arrived + *FromProto(call.request().wait_timeout());
-}
-
-void RandomRun::Remember(CheckCall& call, Pending& pending) {
-  pending.check = &call;
-  pending.gives_up = call.arrived + *FromProto(call.request().wait_timeout());
-}
-
 // --- Checking ---
 
 void RandomRun::Violated(const std::string& what) {

@@ -32,13 +32,8 @@ class RandomRun {
 
   // An AcquireLock or CheckResult call that was not finished when last looked at, or any other call
   // of the batch at hand.
-  struct Pending {
-    RememberingCall* call = nullptr;
-    AcquireCall* acquire = nullptr;
-    CheckCall* check = nullptr;
-    RenewCall* renew = nullptr;
-    RecordCall* record = nullptr;
-    ReleaseCall* release = nullptr;
+  struct Pending : CallByKind {
+    using CallByKind::CallByKind;
     std::string key;
     MonotonicTime gives_up;  // of a call that may wait
     std::uint64_t place = 0;
@@ -85,20 +80,14 @@ class RandomRun {
   template <class Request>
   Pending& Submit(Request request) {
     auto& call = harness_.Submit(std::move(request));
-    Pending& pending = pending_.emplace_back();
-    pending.call = &call;
+    Pending& pending = pending_.emplace_back(call);
     pending.key = call.request().key();
     pending.place = ++places_;
-    Remember(call, pending);
+    if constexpr (requires { call.request().wait_timeout(); }) {
+      pending.gives_up = call.arrived + *FromProto(call.request().wait_timeout());
+    }
     return pending;
   }
-  template <class Request>
-  void Remember(TestCall<Request>&, Pending&) {}
-  void Remember(AcquireCall& call, Pending& pending);
-  void Remember(CheckCall& call, Pending& pending);
-  void Remember(RenewCall& call, Pending& pending) { pending.renew = &call; }
-  void Remember(RecordCall& call, Pending& pending) { pending.record = &call; }
-  void Remember(ReleaseCall& call, Pending& pending) { pending.release = &call; }
 
   // Checking.
   void Check();

@@ -179,18 +179,11 @@ v1::AcquireLockRequest World::AcquireOf(const Move& move) const {
 
 template <class Request>
 World::Pending& World::Submit(const Move& move, Request request) {
-  Pending& pending = pending_.emplace_back();
   auto& call = harness_.Submit(std::move(request));
-  pending.call = &call;
+  Pending& pending = pending_.emplace_back(call);
   pending.move = move;
   pending.gives_up = call.arrived;
   pending.place = ++places_;
-  using Call = std::remove_reference_t<decltype(call)>;
-  if constexpr (std::is_same_v<Call, AcquireCall>) pending.acquire = &call;
-  if constexpr (std::is_same_v<Call, CheckCall>) pending.check = &call;
-  if constexpr (std::is_same_v<Call, RenewCall>) pending.renew = &call;
-  if constexpr (std::is_same_v<Call, RecordCall>) pending.record = &call;
-  if constexpr (std::is_same_v<Call, ReleaseCall>) pending.release = &call;
   return pending;
 }
 

@@ -53,13 +53,8 @@ class World {
   using State = v1::CheckResultResponse;
 
   // A call that was not finished when last looked at.
-  struct Pending {
-    RememberingCall* call = nullptr;
-    AcquireCall* acquire = nullptr;
-    CheckCall* check = nullptr;
-    RenewCall* renew = nullptr;
-    RecordCall* record = nullptr;
-    ReleaseCall* release = nullptr;
+  struct Pending : CallByKind {
+    using CallByKind::CallByKind;
     Move move;
     MonotonicTime gives_up;
     std::uint64_t place = 0;

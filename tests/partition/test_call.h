@@ -142,6 +142,32 @@ using RenewCall = TestCall<v1::RenewLeaseRequest>;
 using ReleaseCall = TestCall<v1::ReleaseRequest>;
 using RecordCall = TestCall<v1::RecordResultRequest>;
 
+// A call, and the same as what it is; the others are null.
+struct CallByKind {
+  CallByKind() = default;
+  template <class Request>
+  explicit CallByKind(TestCall<Request>& made) : call(&made) {
+    Set(made, acquire);
+    Set(made, check);
+    Set(made, renew);
+    Set(made, record);
+    Set(made, release);
+  }
+
+  RememberingCall* call = nullptr;
+  AcquireCall* acquire = nullptr;
+  CheckCall* check = nullptr;
+  RenewCall* renew = nullptr;
+  RecordCall* record = nullptr;
+  ReleaseCall* release = nullptr;
+
+ private:
+  template <class Made, class Kind>
+  static void Set(Made& made, Kind*& kind) {
+    if constexpr (std::is_same_v<Made, Kind>) kind = &made;
+  }
+};
+
 template <class Request>
 Duration TestCall<Request>::LeaseSinceArrival() const {
   const auto& reply = response();

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
@@ -16,13 +15,11 @@
 #include "tools/crash_test/history.h"
 #include "tools/crash_test/service.h"
 #include "tools/crash_test/settle.h"
+#include "tools/crash_test/stop_at_end.h"
 #include <CLI/CLI.hpp>
 
 namespace latchkey::crash {
 namespace {
-
-// What is under way when the end is asked for may take so long.
-constexpr unsigned kEndSeconds = 15;
 
 struct Options {
   std::string address;
@@ -36,7 +33,7 @@ struct Options {
   std::string dump;
 };
 
-void RunCallers(const Options& options, History& history, const sigset_t& signals) {
+void RunCallers(const Options& options, History& history, const EndSignals& end) {
   std::vector<std::unique_ptr<Service>> services;
   services.reserve(static_cast<std::size_t>(options.connections));
   for (int number = 0; number < options.connections; ++number) {
@@ -54,23 +51,14 @@ void RunCallers(const Options& options, History& history, const sigset_t& signal
       caller.Run();
     });
   }
-  int signal = 0;
-  sigwait(&signals, &signal);
-  stop = true;
-  ::alarm(kEndSeconds);  // ends the process; the history shows what was not answered
-  for (std::thread& thread : threads) thread.join();
+  StopAtEnd(end, stop, threads);
 }
 
 int Run(const Options& options) {
-  // Threads are born with the signals blocked; RunCallers waits for them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const EndSignals end;  // before any thread starts
   History history(options.history, options.name);
   if (options.dump.empty()) {
-    RunCallers(options, history, signals);
+    RunCallers(options, history, end);
     return 0;
   }
   Service service(options.address, history, options.over_session);

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -15,14 +14,13 @@
 #include "client/src/rpc_connection.h"
 #include "client/src/system_runtime.h"
 #include "tools/crash_test/history.h"
+#include "tools/crash_test/stop_at_end.h"
 #include "tools/fault_test/holder.h"
 #include "tools/fault_test/recording_transport.h"
 #include <CLI/CLI.hpp>
 
 namespace latchkey::faults {
 namespace {
-
-constexpr unsigned kEndSeconds = 15;
 
 struct Options {
   std::string address;
@@ -51,12 +49,7 @@ Client Connect(const Options& options, crash::History& history) {
 }
 
 int Run(const Options& options) {
-  // Threads are born with the signals blocked.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const EndSignals end;  // before any thread starts
   crash::History history(options.history, options.name);
   std::atomic<bool> stop = false;
   std::vector<Client> clients;
@@ -73,11 +66,7 @@ int Run(const Options& options) {
       holder.Run();
     });
   }
-  int signal = 0;
-  sigwait(&signals, &signal);
-  stop = true;
-  ::alarm(kEndSeconds);  // ends the process; the history shows what was not answered
-  for (std::thread& thread : threads) thread.join();
+  crash::StopAtEnd(end, stop, threads);
   return 0;
 }
 

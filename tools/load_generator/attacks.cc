@@ -1,7 +1,6 @@
 #include "tools/load_generator/attacks.h"
 
 #include <arpa/inet.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,7 +21,6 @@
 namespace latchkey::bench {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::milliseconds;
 using Frame = v1::SessionRequest;
 
@@ -95,7 +93,8 @@ class Waiters final : public Attack {
         attack->Wait((*held)[static_cast<std::size_t>(sent % keys)].key, sent);
       }
       ShowProgress("hostile: " + std::to_string(sent) + " wait");
-      if (auto there = Arrived(counts, sent); !there.ok()) return there;
+      const auto there = counts.Await(&ServerCounts::Counts::waiters, sent, kPatience);
+      if (!there.ok()) return there;
     }
     attack->count_ = static_cast<std::uint64_t>(options.hostile_waiters);
     return attack;
@@ -109,17 +108,6 @@ class Waiters final : public Attack {
                       .wait = Milliseconds(kPatience)},
                      [](const absl::StatusOr<std::uint64_t>&) {});
   }
-  static absl::Status Arrived(const ServerCounts& counts, int wanted) {
-    const auto until = SteadyClock::now() + kPatience;
-    while (SteadyClock::now() < until) {
-      const auto now = counts.Read();
-      if (!now.ok()) return now.status();
-      if (now->waiters >= static_cast<std::uint64_t>(wanted)) return absl::OkStatus();
-      std::this_thread::sleep_for(Milliseconds(5));
-    }
-    return absl::UnavailableError("the waiters did not all arrive");
-  }
-
   std::unique_ptr<Caller> caller_;
   std::uint64_t count_ = 0;
 };

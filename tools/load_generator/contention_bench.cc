@@ -36,15 +36,6 @@ constexpr std::chrono::seconds kLapsePatience(120);
 // Few, so that what is seen is the server's pause and not a queue of our own.
 constexpr int kProbes = 4;
 
-// A server for one part of the benchmark.
-struct Server {
-  explicit Server(const BenchOptions& options)
-      : scratch(options.output),
-        process(StartLatchkeyd(options, scratch.path(), {"--waiters-per-key-max=100000"})) {}
-  ScratchDirectory scratch;
-  absl::StatusOr<ServerProcess> process;
-};
-
 // What every part makes of a transport.
 using Part = absl::StatusOr<Figures> (*)(const BenchOptions&, ServerProcess&, Transport);
 
@@ -115,18 +106,6 @@ absl::StatusOr<Measurement> Probe(ServerProcess& server, Transport transport, co
   return RunLoad(*driver, load);
 }
 
-absl::Status AwaitLapses(const ServerProcess& server, int wanted) {
-  const ServerCounts counts(server.address());
-  const auto until = SteadyClock::now() + kLapsePatience;
-  while (SteadyClock::now() < until) {
-    const auto now = counts.Read();
-    if (!now.ok()) return now.status();
-    if (now->in_doubt >= static_cast<std::uint64_t>(wanted)) return absl::OkStatus();
-    std::this_thread::sleep_for(Milliseconds(100));
-  }
-  return absl::UnavailableError("the leases did not lapse");
-}
-
 absl::StatusOr<Figures> Lapse(const BenchOptions& options, ServerProcess& server,
                               Transport transport) {
   const auto before = Probe(server, transport, "before", options.measure);
@@ -145,7 +124,10 @@ absl::StatusOr<Figures> Lapse(const BenchOptions& options, ServerProcess& server
   std::this_thread::sleep_until(lapse_at - kBeforeLapse);
   const auto during = Probe(server, transport, "during", kBeforeLapse + options.measure);
   if (!during.ok()) return during.status();
-  if (auto lapsed = AwaitLapses(server, options.live_leases); !lapsed.ok()) return lapsed;
+  const auto lapsed =
+      ServerCounts(server.address())
+          .Await(&ServerCounts::Counts::in_doubt, options.live_leases, kLapsePatience);
+  if (!lapsed.ok()) return lapsed;
   return Figures{{"lapsed_leases", options.live_leases},
                  {"longest_flow_us_before", before->longest_us},
                  {"longest_flow_us", during->longest_us},
@@ -178,7 +160,7 @@ absl::StatusOr<Row> MeasurePart(const BenchOptions& options, const NamedPart& pa
                                 Transport transport) {
   std::vector<Figures> repetitions;
   for (int repetition = 0; repetition < options.repetitions; ++repetition) {
-    Server server(options);
+    FreshServer server(options, {"--waiters-per-key-max=100000"});
     if (!server.process.ok()) return server.process.status();
     auto figures = part.part(options, *server.process, transport);
     if (!figures.ok()) {
@@ -187,13 +169,7 @@ absl::StatusOr<Row> MeasurePart(const BenchOptions& options, const NamedPart& pa
     }
     repetitions.push_back(*std::move(figures));
   }
-  Row row;
-  row.bench = "contention";
-  row.part = part.name;
-  row.system = "latchkey";
-  row.version = VersionOf(options.latchkeyd);
-  row.transport = NameOf(transport);
-  row.durability = "fdatasync before every reply";
+  Row row = LatchkeyRow(options, "contention", part.name, transport);
   row.more = Medians(repetitions);
   return row;
 }

@@ -2,10 +2,10 @@
 // nothing. AcquireLock answers a fixed grant at once; CheckResult never answers, to show what a
 // pending call costs.
 
-#include <csignal>
 #include <cstdio>
 
 #include "latchkey/v1/coordination.grpc.pb.h"
+#include "tools/process/end_signals.h"
 #include <CLI/CLI.hpp>
 #include <grpcpp/grpcpp.h>
 
@@ -58,11 +58,7 @@ int main(int argc, char** argv) {
   CLI::App app("latchkey_echo: answers AcquireLock without doing anything");
   app.add_option("--listen-address", address);
   CLI11_PARSE(app, argc, argv);
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const latchkey::EndSignals end;  // before any thread starts
 
   EchoService service;
   grpc::ServerBuilder builder;
@@ -77,8 +73,7 @@ int main(int argc, char** argv) {
   }
   std::printf("latchkey_echo is serving on 127.0.0.1:%d\n", port);
   std::fflush(stdout);
-  int signal = 0;
-  sigwait(&signals, &signal);
+  end.Await();
   server->Shutdown(std::chrono::system_clock::now());
   return 0;
 }

@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tools/load_generator/report.h"
@@ -18,7 +17,6 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kWait(60);  // the longest that the server allows
 constexpr std::chrono::seconds kArrivalPatience(60);
-constexpr std::chrono::milliseconds kTick(5);
 // Sent before it is looked whether they have arrived, so that the server's queues do not overflow.
 constexpr int kWave = 5'000;
 
@@ -74,17 +72,6 @@ class Waits {
   absl::Status first_error_;
 };
 
-absl::Status AwaitArrival(const ServerCounts& counts, int wanted) {
-  const auto until = SteadyClock::now() + kArrivalPatience;
-  while (SteadyClock::now() < until) {
-    const auto now = counts.Read();
-    if (!now.ok()) return now.status();
-    if (now->waiters >= static_cast<std::uint64_t>(wanted)) return absl::OkStatus();
-    std::this_thread::sleep_for(kTick);
-  }
-  return absl::UnavailableError("the waiters did not all arrive");
-}
-
 }  // namespace
 
 absl::StatusOr<HandOffs> MeasureHandOffs(ServerProcess& server, Caller& caller, int keys,
@@ -101,11 +88,13 @@ absl::StatusOr<HandOffs> MeasureHandOffs(ServerProcess& server, Caller& caller, 
     if (sent % kWave == 0 && arrived.ok()) {
       ShowProgress("contention: " + std::to_string(sent) + " of " + std::to_string(total) +
                    " waiters have arrived");
-      arrived = AwaitArrival(counts, sent);
+      arrived = counts.Await(&ServerCounts::Counts::waiters, sent, kArrivalPatience);
     }
     waits.Send((*held)[static_cast<std::size_t>(sent % keys)].key, sent);
   }
-  if (arrived.ok()) arrived = AwaitArrival(counts, total);
+  if (arrived.ok()) {
+    arrived = counts.Await(&ServerCounts::Counts::waiters, total, kArrivalPatience);
+  }
   HandOffs result;
   result.bytes_per_waiter = static_cast<double>(ResidentBytes(server) - before) / total;
 

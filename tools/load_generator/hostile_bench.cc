@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <utility>
 
@@ -18,14 +17,6 @@ namespace {
 constexpr int kGoodCallers = 4;
 constexpr double kMebibyte = 1024.0 * 1024.0;
 
-// A server for one attack, so that each begins with an empty one.
-struct Server {
-  explicit Server(const BenchOptions& options)
-      : scratch(options.output), process(StartLatchkeyd(options, scratch.path())) {}
-  ScratchDirectory scratch;
-  absl::StatusOr<ServerProcess> process;
-};
-
 // A socket for each connection, at both ends. The server inherits the bound.
 absl::Status AllowManyFiles(int wanted) {
   rlimit files = {};
@@ -36,15 +27,6 @@ absl::Status AllowManyFiles(int wanted) {
                                          " open files; raise the limit with ulimit -n");
   }
   return absl::OkStatus();
-}
-
-// The most that was ever resident.
-double PeakBytes(const ServerProcess& server) {
-  std::ifstream status("/proc/" + std::to_string(server.process().pid()) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return 1024 * std::stod(line.substr(6));
-  }
-  return 0;
 }
 
 absl::StatusOr<Measurement> GoodCalls(const BenchOptions& options, const ServerProcess& server,
@@ -61,7 +43,7 @@ absl::StatusOr<Measurement> GoodCalls(const BenchOptions& options, const ServerP
 }
 
 absl::StatusOr<Row> MeasureBeside(const BenchOptions& options, const AttackKind* kind) {
-  Server server(options);
+  FreshServer server(options);
   if (!server.process.ok()) return server.process.status();
   const std::string name = kind == nullptr ? "nothing" : kind->name;
   const auto before = static_cast<double>(ResidentBytes(*server.process));
@@ -77,18 +59,12 @@ absl::StatusOr<Row> MeasureBeside(const BenchOptions& options, const AttackKind*
     return absl::UnavailableError("good callers failed beside " + name + ": " +
                                   std::string(good.status().message()));
   }
-  Row row;
-  row.bench = "hostile";
-  row.part = name;
-  row.system = "latchkey";
-  row.version = VersionOf(options.latchkeyd);
-  row.transport = NameOf(kFastest);
-  row.durability = "fdatasync before every reply";
+  Row row = LatchkeyRow(options, "hostile", name, kFastest);
   row.concurrency = kGoodCallers;
   row.repetitions = {*good};
   row.more = {{"attackers", attack == nullptr ? 0.0 : static_cast<double>(attack->count())},
               {"resident_bytes_before", before},
-              {"peak_resident_bytes", PeakBytes(*server.process)}};
+              {"peak_resident_bytes", static_cast<double>(PeakResidentBytes(*server.process))}};
   return row;
 }
 

@@ -10,6 +10,7 @@ namespace latchkey::bench {
 namespace {
 
 constexpr char kAnyPort[] = "--listen-address=127.0.0.1:0";
+constexpr char kDurability[] = "fdatasync before every reply";
 
 class RunningServer final : public Running {
  public:
@@ -60,7 +61,7 @@ System LatchkeySystem(const BenchOptions& options, Transport transport, Flow flo
   System system{.name = "latchkey",
                 .transport = NameOf(transport),
                 .version = VersionOf(options.latchkeyd),
-                .durability = "fdatasync before every reply",
+                .durability = kDurability,
                 .connections_max = 0,
                 .start = {}};
   system.start =
@@ -80,6 +81,21 @@ std::vector<System> LatchkeySystems(const BenchOptions& options) {
     systems.push_back(LatchkeySystem(options, transport, Flow::kAcquireAndRecord));
   }
   return systems;
+}
+
+FreshServer::FreshServer(const BenchOptions& options, const std::vector<std::string>& flags)
+    : scratch(options.output), process(StartLatchkeyd(options, scratch.path(), flags)) {}
+
+Row LatchkeyRow(const BenchOptions& options, const std::string& bench, const std::string& part,
+                Transport transport) {
+  Row row;
+  row.bench = bench;
+  row.part = part;
+  row.system = "latchkey";
+  row.version = VersionOf(options.latchkeyd);
+  row.transport = NameOf(transport);
+  row.durability = kDurability;
+  return row;
 }
 
 std::string VersionOf(const std::string& program, const std::string& flag) {

@@ -7,6 +7,8 @@
 #include "absl/status/statusor.h"
 #include "tools/load_generator/benches.h"
 #include "tools/load_generator/latchkey_flows.h"
+#include "tools/load_generator/measurement.h"
+#include "tools/load_generator/scratch.h"
 #include "tools/load_generator/system.h"
 #include "tools/process/server_process.h"
 
@@ -24,6 +26,17 @@ absl::StatusOr<ServerProcess> StartLatchkeyd(const BenchOptions& options,
                                              const std::filesystem::path& directory,
                                              const std::vector<std::string>& more = {},
                                              const std::vector<std::string>& environment = {});
+
+// One for a part of a benchmark, with an empty store on the disk that is measured.
+struct FreshServer {
+  explicit FreshServer(const BenchOptions& options, const std::vector<std::string>& flags = {});
+  ScratchDirectory scratch;
+  absl::StatusOr<ServerProcess> process;
+};
+
+// A row about it, for figures to be added.
+Row LatchkeyRow(const BenchOptions& options, const std::string& bench, const std::string& part,
+                Transport transport);
 
 // The first number, as in 1.2.3, that `program --version` prints; empty if it prints none.
 std::string VersionOf(const std::string& program, const std::string& flag = "--version");

@@ -24,13 +24,7 @@ constexpr double kPartOfBytesMax = 1.5;
 constexpr double kBytesMax = 60;
 
 Row MakeRow(const BenchOptions& options, const char* part, Transport transport) {
-  Row row;
-  row.bench = "scale";
-  row.part = part;
-  row.system = "latchkey";
-  row.version = VersionOf(options.latchkeyd);
-  row.transport = NameOf(transport);
-  row.durability = "fdatasync before every reply";
+  Row row = LatchkeyRow(options, "scale", part, transport);
   row.concurrency = options.concurrency;
   return row;
 }

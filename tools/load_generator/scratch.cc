@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <string_view>
 
 namespace latchkey::bench {
 
@@ -24,6 +25,15 @@ std::uint64_t ResidentBytes(const ServerProcess& server) {
   std::uint64_t resident_pages = 0;
   statm >> total_pages >> resident_pages;
   return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t PeakResidentBytes(const ServerProcess& server) {
+  constexpr std::string_view kPeak = "VmHWM:";  // and then kibibytes
+  std::ifstream status("/proc/" + std::to_string(server.process().pid()) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(kPeak)) return 1024 * std::stoull(line.substr(kPeak.size()));
+  }
+  return 0;
 }
 
 std::chrono::duration<double> CpuTime(const ServerProcess& server) {

@@ -26,6 +26,8 @@ class ScratchDirectory {
 };
 
 std::uint64_t ResidentBytes(const ServerProcess& server);
+// The most that it ever was.
+std::uint64_t PeakResidentBytes(const ServerProcess& server);
 // What all of its threads have used since it was started, to the hundredth of a second.
 std::chrono::duration<double> CpuTime(const ServerProcess& server);
 

@@ -1,9 +1,16 @@
 #include "tools/load_generator/server_counts.h"
 
+#include <thread>
+
 #include "latchkey/v1/admin.grpc.pb.h"
 #include <grpcpp/grpcpp.h>
 
 namespace latchkey::bench {
+namespace {
+
+constexpr std::chrono::milliseconds kTick(5);
+
+}  // namespace
 
 struct ServerCounts::Stub {
   std::unique_ptr<v1::AdminService::Stub> admin;
@@ -26,6 +33,22 @@ absl::StatusOr<ServerCounts::Counts> ServerCounts::Read() const {
     counts.in_doubt += name_space.in_doubt();
   }
   return counts;
+}
+
+absl::Status ServerCounts::Await(std::uint64_t Counts::* count, int wanted,
+                                 std::chrono::seconds patience) const {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  std::uint64_t last = 0;
+  while (std::chrono::steady_clock::now() < until) {
+    const auto now = Read();
+    if (!now.ok()) return now.status();
+    last = *now.*count;
+    if (last >= static_cast<std::uint64_t>(wanted)) return absl::OkStatus();
+    std::this_thread::sleep_for(kTick);
+  }
+  return absl::UnavailableError("the server has counted " + std::to_string(last) + " of " +
+                                std::to_string(wanted) + " in " + std::to_string(patience.count()) +
+                                " s");
 }
 
 }  // namespace latchkey::bench

@@ -1,6 +1,7 @@
 // What a server says about itself.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +22,9 @@ class ServerCounts {
   explicit ServerCounts(const std::string& address);
   ~ServerCounts();
   absl::StatusOr<Counts> Read() const;
+  // Returns when the count is `wanted` or more; UNAVAILABLE if it is not within `patience`.
+  absl::Status Await(std::uint64_t Counts::* count, int wanted,
+                     std::chrono::seconds patience) const;
 
  private:
   struct Stub;

@@ -2,7 +2,6 @@
 // "lost reply: order ID" for every answer that it loses; SIGTERM ends it.
 
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "tools/payment_demo/provider.h"
+#include "tools/process/end_signals.h"
 #include <CLI/CLI.hpp>
 #include <grpcpp/grpcpp.h>
 
@@ -36,12 +36,7 @@ FateOf Announced(FateOf fate_of) {
 }
 
 int Serve(const Flags& flags) {
-  // Blocked before any thread starts, so that only the sigwait below sees them.
-  sigset_t stop_signals;
-  sigemptyset(&stop_signals);
-  sigaddset(&stop_signals, SIGTERM);
-  sigaddset(&stop_signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  const EndSignals end;  // before any thread starts
 
   auto ledger = Ledger::Open(flags.ledger);
   if (!ledger.ok()) {
@@ -62,8 +57,7 @@ int Serve(const Flags& flags) {
   std::printf("payment_provider is serving on %s:%d\n", host.c_str(), port);
   std::fflush(stdout);
 
-  int signal = 0;
-  sigwait(&stop_signals, &signal);
+  end.Await();
   server->Shutdown(std::chrono::system_clock::now() + 2 * kLongestCall);
   return 0;
 }

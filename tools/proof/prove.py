@@ -17,13 +17,11 @@ import mutants
 from build import build
 from report import write_report
 from state import State
-from tiers import ROOT, SEEDS, TIERS
+from tiers import DIRECTORY, ROOT, SEEDS, TIERS
 
 
 # Slices at a time, each of about one core.
 LANES = 2
-# From here on a run is a long one, with the floors of one.
-LONG = 45 * 60
 
 
 def parse(arguments):
@@ -36,7 +34,7 @@ def parse(arguments):
                         help="with --mutants: only this one; may be repeated")
     parser.add_argument("--seed", type=int, metavar="S", help="where the seeds begin (default: the time)")
     parser.add_argument("--fresh", action="store_true", help="forget an interrupted run")
-    parser.add_argument("--report", type=pathlib.Path, default=ROOT / "build/prove/report.md", metavar="FILE",
+    parser.add_argument("--report", type=pathlib.Path, default=DIRECTORY / "report.md", metavar="FILE",
                         help="where the report goes (default build/prove/report.md)")
     options = parser.parse_args(arguments)
     if options.minutes <= 0:
@@ -58,14 +56,8 @@ def next_tier(state, seconds, running):
 
     None: there is nothing left to begin. No tier runs twice at a time.
     """
-    long = seconds >= LONG
-
-    def missing(tier):
-        floor = tier.long if long else tier.quick
-        return state.count(tier.name, tier.unit) < min(floor, floor * seconds / 3600 if long else floor)
-
     idle = [tier for tier in TIERS if tier.name not in running]
-    candidates = [tier for tier in idle if missing(tier)]
+    candidates = [tier for tier in idle if state.count(tier.name, tier.unit) < tier.floor(seconds)]
     if not candidates and state.wall < seconds:
         candidates = [tier for tier in idle if tier.share > 0]
     return min(candidates, key=lambda tier: state.seconds[tier.name] / max(tier.share, 0.01), default=None)
@@ -81,7 +73,7 @@ def note(state, tier, seed, outcome):
     state.add(tier.name, outcome, seed)
     if outcome.failed:
         print(outcome.output[-6000:], flush=True)
-        kept = state.keep_output(tier.name, seed, outcome.output)
+        kept = outcome.keep(f"{tier.name}-{seed}")
         print(f"violation: {outcome.invariant() or '?'} found by {tier.name} with seed {seed}: {kept}",
               flush=True)
 
@@ -90,7 +82,7 @@ def prove(options):
     programs = build("release", tuple(sorted({target for tier in TIERS for target in tier.targets})))
     seconds = options.minutes * 60
     first_seed = options.seed if options.seed is not None else int(time.time())
-    state = State.open(ROOT / "build/prove/state.json", commit(), first_seed, options.fresh)
+    state = State.open(DIRECTORY / "state.json", commit(), first_seed, options.fresh)
     running = {}
     with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
         while True:

@@ -15,7 +15,6 @@ class State:
         self.next_seed = seed
         self.wall = 0  # seconds
         self._looked_at = time.monotonic()
-        self.slices = collections.Counter()
         self.seconds = collections.Counter()
         self.counts = collections.defaultdict(collections.Counter)
         self.violations = []
@@ -31,7 +30,6 @@ class State:
             return state
         state.first_seed, state.next_seed = kept["first_seed"], kept["next_seed"]
         state.wall = kept["wall"]
-        state.slices.update(kept["slices"])
         state.seconds.update(kept["seconds"])
         for tier, counts in kept["counts"].items():
             state.counts[tier].update(counts)
@@ -51,7 +49,6 @@ class State:
         now = time.monotonic()
         self.wall += now - self._looked_at
         self._looked_at = now
-        self.slices[tier] += 1
         self.seconds[tier] += outcome.seconds
         self.counts[tier].update(outcome.counts)
         if outcome.failed:
@@ -60,15 +57,9 @@ class State:
         written = self.path.with_suffix(".new")
         written.write_text(json.dumps({
             "commit": self.commit, "first_seed": self.first_seed, "next_seed": self.next_seed,
-            "wall": self.wall,
-            "slices": self.slices, "seconds": self.seconds, "counts": self.counts,
+            "wall": self.wall, "seconds": self.seconds, "counts": self.counts,
             "violations": self.violations}, indent=1))
         written.rename(self.path)
-
-    def keep_output(self, tier, seed, output):
-        path = self.path.parent / f"{tier}-{seed}.log"
-        path.write_text(output)
-        return path
 
     def finish(self):
         """The next run begins anew."""

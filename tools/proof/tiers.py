@@ -11,8 +11,12 @@ from typing import Callable
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 INVARIANT = re.compile(r"\b(L10|L[1-9]|I[1-6]|D[1-4]|S[1-4])\b")
+# Where a run leaves what it wrote down.
+DIRECTORY = ROOT / "build/prove"
 # A seed is a number of 32 bits, and the first of a slice.
 SEEDS = 1 << 32
+# From here on a run, in seconds, is a long one.
+LONG = 45 * 60
 
 
 @dataclasses.dataclass
@@ -23,6 +27,13 @@ class Outcome:
     seconds: float
     failed: bool
     output: str
+
+    def keep(self, name):
+        """Writes the output to a file of that name, and says which."""
+        path = DIRECTORY / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.output)
+        return path
 
     def invariant(self):
         """The first invariant that the output of a failed slice names; empty: none."""
@@ -49,13 +60,19 @@ class Tier:
     unit: str
     # Part of the time of a long run.
     share: float = 0
-    # At least so much in a quick run; in a long one.
+    # At least so much in a quick run; in one of an hour.
     quick: int = 0
     long: int = 0
     # What the last line of its output or others say: key=value pairs that are summed up.
     counted: tuple[str, ...] = ()
     # The bound of a slice.
     timeout: int = 900
+
+    def floor(self, seconds):
+        """What a run of this length does at least."""
+        if seconds < LONG:
+            return self.quick
+        return self.long * min(1, seconds / 3600)
 
     def run(self, programs, seed, amount=None, extra=None):
         amount = amount or self.slice

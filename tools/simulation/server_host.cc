@@ -11,10 +11,6 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using std::chrono_literals::operator""us;
 
-// As PartitionThread waits.
-constexpr Duration kLookMax = 100ms;
-// As Partition counts a stall.
-constexpr Duration kStallMin = 500ms;
 // From work to a thread that has woken up.
 constexpr Duration kWake = 30us;
 // 2026-01-01, about.
