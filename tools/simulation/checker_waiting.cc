@@ -27,16 +27,19 @@ void Checker::NoteAcquire(SeenCall& call, const v1::AcquireLockRequest& request)
   }
 }
 
-// `waiter` waited until then: nobody who came later may have been granted the key before.
+// `waiter` waited until then: nobody who came later may have been granted the key before. A result
+// that was kept back for want of room is read again in its turn, and may be deleted by then.
 void Checker::JudgeOrder(const SeenCall& waiter, Duration until) {
   const auto& request = std::get<v1::AcquireLockRequest>(waiter.request);
   if (WaitOf(request) == Duration::zero() || waiter.gone.has_value()) return;
-  for (const auto& [number, token] : keys_[waiter.key].tokens) {
+  const SeenKey& key = keys_[waiter.key];
+  for (const auto& [number, token] : key.tokens) {
     if (!token.granted || token.call->life != waiter.life) continue;
     const bool came_later = token.call->first_place > waiter.place;
     const bool was_first = token.begun + std::chrono::microseconds(1) < until;
     const bool passed_over = token.mode == v1::Grant::RECOVER && !request.accept_recover();
-    if (!came_later || !was_first || passed_over) continue;
+    const bool may_start_anew = key.MayBeDeleted(waiter.arrived, token.begun);
+    if (!came_later || !was_first || passed_over || may_start_anew) continue;
     Violated("L8", "token " + std::to_string(number) + " of " + waiter.key +
                        " was granted to a call that came after call " +
                        std::to_string(waiter.number) + ", which was waiting");
@@ -124,7 +127,8 @@ void Checker::NoteEnded(const SeenCall& call, const v1::ReleaseRequest& request,
   const bool explicitly = request.effect() != v1::ReleaseRequest::EFFECT_UNSPECIFIED;
   const bool settled = std::ranges::any_of(key.enders, [](const auto& ender) {
     return std::holds_alternative<v1::ResolveOutcomeRequest>(ender->request) ||
-           std::holds_alternative<v1::ForceReleaseRequest>(ender->request);
+           std::holds_alternative<v1::ForceReleaseRequest>(ender->request) ||
+           std::holds_alternative<v1::DeleteRecordRequest>(ender->request);
   });
   // Otherwise its lease may have ended before, and with it nobody's attempt.
   if (!token.granted || forgets || !explicitly || settled || token.life != life_) return;

@@ -95,11 +95,14 @@ void SessionEnd::Read() {
     unread_.erase(unread_.begin());
     Take(frame);
   }
+  if (may_read_ && half_closed_) session_->OnHalfClosed();
   life_.WakePartitions();
 }
 
+// Is read behind the last frame.
 void SessionEnd::HalfClosed() {
-  session_->OnHalfClosed();
+  half_closed_ = true;
+  if (may_read_) session_->OnHalfClosed();
   life_.WakePartitions();
 }
 

@@ -47,6 +47,7 @@ class SessionEnd final : public SessionLink {
   const std::shared_ptr<Stream> stream_;
   const std::shared_ptr<Session> session_;
   bool may_read_ = true;
+  bool half_closed_ = false;
   std::vector<std::string> unread_;
   bool writing_ = false;
   bool ended_ = false;

@@ -55,7 +55,7 @@ void Stream::ToServer(Duration when, std::function<void(SessionEnd&)> task) {
 }
 
 void Stream::ClientWrites(std::string frame) {
-  if (client_over_ || !client_.up()) return;
+  if (client_over_ || half_closed_ || !client_.up()) return;
   client_.RunAfter(kWritten, [self = shared_from_this()] {
     if (!self->client_over_) self->events_->OnWritten();
   });
@@ -65,6 +65,7 @@ void Stream::ClientWrites(std::string frame) {
 }
 
 void Stream::ClientHalfCloses() {
+  if (std::exchange(half_closed_, true)) return;
   ToServer(Arrival(last_up_), [](SessionEnd& end) { end.HalfClosed(); });
 }
 

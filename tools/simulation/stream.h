@@ -28,6 +28,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   // The client's side.
   void ClientWrites(std::string frame);
+  // Nothing can be written behind it.
   void ClientHalfCloses();
   // Ends it at once, for the client.
   void ClientCancels();
@@ -62,6 +63,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool cut_up_ = false;
   bool cut_down_ = false;
   bool client_over_ = false;
+  bool half_closed_ = false;
   bool server_over_ = false;
 };
 
