@@ -28,7 +28,6 @@ constexpr std::chrono::seconds kPatience(60);
 constexpr int kWaitersPerKey = 1'000;
 constexpr int kWave = 10'000;
 constexpr std::size_t kLargePayload = 60'000;
-constexpr int kReadsPerSlowReader = 2'000;
 constexpr std::size_t kFrameBytesMax = 1024 * 1024;
 constexpr int kOversizing = 8;
 constexpr int kVanishing = 50;
@@ -227,7 +226,7 @@ absl::StatusOr<std::unique_ptr<Attack>> SlowReaders(const BenchOptions& options,
                                                     ServerProcess& server) {
   if (auto completed = Complete(server, "large"); !completed.ok()) return completed;
   Frame frame;
-  for (int i = 0; i < kReadsPerSlowReader; ++i) AddAcquire(frame, "large", i, false);
+  for (int i = 0; i < options.hostile_reads; ++i) AddAcquire(frame, "large", i, false);
   return std::make_unique<Streams>(server.address(), options.hostile_readers, frame, kPatience);
 }
 

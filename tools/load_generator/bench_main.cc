@@ -20,6 +20,7 @@ void MakeQuick(latchkey::bench::BenchOptions& options) {
   options.hostile_connections = 100;
   options.hostile_waiters = 2'000;
   options.hostile_readers = 5;
+  options.hostile_reads = 200;
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ struct BenchOptions {
   int hostile_connections = 10'000;
   int hostile_waiters = 200'000;
   int hostile_readers = 100;
+  int hostile_reads = 2'000;  // of each of them
 };
 
 // Durable AcquireLock calls beside an empty call with the same API, sizes and channels.
