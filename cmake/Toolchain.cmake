@@ -18,21 +18,15 @@ target_compile_options(latchkey_warnings INTERFACE
   # With -O2, g++ 12 takes the unused alternatives of a std::variant for uninitialised values.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 
-set(LATCHKEY_SANITIZER "" CACHE STRING "address (with undefined), thread, or empty")
+set(LATCHKEY_SANITIZER "" CACHE STRING "address (with undefined and libFuzzer), thread, or empty")
 if(LATCHKEY_SANITIZER STREQUAL "address")
-  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # The counters of libFuzzer are for the targets in tests/fuzz, and of no use to the others.
+  add_compile_options(-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 elseif(LATCHKEY_SANITIZER STREQUAL "thread")
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
   add_link_options(-fsanitize=thread)
 elseif(LATCHKEY_SANITIZER)
   message(FATAL_ERROR "LATCHKEY_SANITIZER is \"${LATCHKEY_SANITIZER}\"; it takes address, thread, or nothing")
-endif()
-
-option(LATCHKEY_FUZZ "Instrument everything for libFuzzer, and link it into the fuzz targets; clang only" OFF)
-if(LATCHKEY_FUZZ)
-  if(NOT LATCHKEY_SANITIZER STREQUAL "address")
-    message(FATAL_ERROR "LATCHKEY_FUZZ needs LATCHKEY_SANITIZER=address, as in the preset fuzz")
-  endif()
-  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()

@@ -1,4 +1,4 @@
-// A target that is known to be wrong: tools/fuzz and the replay must find it out. The fuzzer has no
+// A target that is known to be wrong: tools/fuzz must find it out. The fuzzer has no
 // corpus for it and reaches the defect by what it covers.
 #include <cstdint>
 #include <string_view>
