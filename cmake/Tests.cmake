@@ -1,14 +1,15 @@
 # latchkey_test(<name> SOURCES <files>... [LIBS <targets>...] [LABELS <labels>...] [TIMEOUT <seconds>]
-#               [DEFINITIONS <name=value>...] [DEPENDS <targets>...])
+#               [DEFINITIONS <name=value>...] [DEPENDS <targets>...] [BESIDE_ROCKSDB])
 #
 # One GoogleTest binary; every TEST in it is a ctest entry of its own, <name>.<suite>.<case>, so that runs
 # share the cores, a hang costs one test, and the count that ctest prints is the number of cases.
 # GoogleTest, gmock and main() are linked already.
 #   LABELS tsan     also run under ThreadSanitizer: only for code that no libgrpc thread calls
+#   BESIDE_ROCKSDB  RocksDB's threads run in it: ThreadSanitizer looks away where they are
 #   TIMEOUT         for one case; 120 s if not given
 #   DEPENDS         programs that the test starts, e.g. latchkeyd
 function(latchkey_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS;LABELS;DEFINITIONS;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "BESIDE_ROCKSDB" "TIMEOUT" "SOURCES;LIBS;LABELS;DEFINITIONS;DEPENDS" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS OR NOT ARG_SOURCES)
     message(FATAL_ERROR "latchkey_test(${name}): needs SOURCES; does not know: ${ARG_UNPARSED_ARGUMENTS}")
   endif()
@@ -16,7 +17,11 @@ function(latchkey_test name)
     set(ARG_TIMEOUT 120)
   endif()
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE ${ARG_LIBS} latchkey_test_main GTest::gmock latchkey_warnings)
+  set(main latchkey_test_main)
+  if(ARG_BESIDE_ROCKSDB)
+    set(main latchkey_test_main_beside_rocksdb)
+  endif()
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} ${main} GTest::gmock latchkey_warnings)
   target_compile_definitions(${name} PRIVATE ${ARG_DEFINITIONS})
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})

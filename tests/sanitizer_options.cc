@@ -5,11 +5,15 @@
 extern "C" {
 
 const char* __tsan_default_options() {
-  // RocksDB and the other libraries are not instrumented, so what they do among themselves is not
-  // seen whole. Races of reads and writes in our own frames are still reported, but not those of
-  // memcpy and other functions that ThreadSanitizer intercepts: on Linux the option leaves out what
-  // these touch, whoever calls them.
+#ifdef LATCHKEY_BESIDE_ROCKSDB
+  // RocksDB is not instrumented, so what its threads do among themselves is not seen whole. Races
+  // of reads and writes in our own frames are still reported, but not those of memcpy and other
+  // functions that ThreadSanitizer intercepts: on Linux the option leaves out what these touch,
+  // whoever calls them.
   return "ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1";
+#else
+  return "halt_on_error=1:second_deadlock_stack=1";
+#endif
 }
 
 const char* __asan_default_options() {

@@ -15,6 +15,9 @@ using std::chrono_literals::operator""h;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
+// Of a millisecond: more than any that has work to do.
+constexpr std::uint64_t kStepsInAMoment = 100'000;
+
 class Bystander final : public Host {
  public:
   Bystander(Scheduler& scheduler, std::string name) : Host(scheduler, std::move(name)) {
@@ -180,7 +183,15 @@ void World::Settle() {
 // False once a promise is broken.
 bool World::Pass(Duration time) {
   const Duration until = scheduler_.now() + time;
+  Duration moment = scheduler_.now();
+  std::uint64_t steps_then = scheduler_.steps();
   while (violation_.empty() && scheduler_.RunNext(until)) {
+    if (scheduler_.now() - moment > 1ms) {
+      moment = scheduler_.now();
+      steps_then = scheduler_.steps();
+    } else if (scheduler_.steps() - steps_then > kStepsInAMoment) {
+      OnViolation("L10", "time does not go on: something is done again and again");
+    }
   }
   return violation_.empty();
 }
