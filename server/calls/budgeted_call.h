@@ -47,6 +47,18 @@ class BudgetedCall : public Call {
     Send(std::move(refusal));
   }
 
+  // So that nothing is copied that nobody is going to read soon.
+  bool MakeRoom(std::size_t payload_bytes) final {
+    if (!kReads || payload_bytes <= kSmallReplyBytes || budgeted_bytes_ > 0) return true;
+    const std::size_t bytes = payload_bytes + kSmallReplyBytes;
+    if (!budget_.TryAcquire(bytes)) {
+      FinishWhenItFits(bytes);
+      return false;
+    }
+    budgeted_bytes_ = bytes;
+    return true;
+  }
+
   void FinishShared(std::shared_ptr<const google::protobuf::Message> shared) final {
     GiveBackBudget();
     const std::size_t bytes = shared->ByteSizeLong();

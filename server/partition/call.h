@@ -60,6 +60,10 @@ class Call {
   // be written. The implementation copies it when the call's turn has come.
   virtual void FinishShared(std::shared_ptr<const google::protobuf::Message> response) = 0;
 
+  // Before a read of a result is decided, whose payload has so many bytes. False: there is no room
+  // for it in replies yet, and the call will be submitted again when there is.
+  virtual bool MakeRoom(std::size_t) { return true; }
+
   // Who hears of the loss of the lease that this call is granted or renews. Empty: nobody.
   virtual std::weak_ptr<LeaseListener> lease_listener() { return {}; }
 

@@ -163,6 +163,11 @@ void Partition::Run(Call& call, Entry& entry) {
     AnswerLater(call, Cancelled());
     return;
   }
+  const bool reads = may_wait || std::holds_alternative<GetRecordExchange>(call.operation);
+  if (reads && entry.state_now() == State::COMPLETED &&
+      !call.MakeRoom(entry.state.record->result().payload().size())) {
+    return;
+  }
   if (const auto* release = std::get_if<ReleaseExchange>(&call.operation);
       release != nullptr && release->request->fencing_token() == 0) {
     EndWaitOfAttempt(entry, release->request->attempt_id());

@@ -77,6 +77,7 @@ void Checker::OnWritten(const std::string& store_key, const storage::Record* rec
   if (record == nullptr || record->state() != v1::CheckResultResponse::HELD) {
     key.written_token = 0;
     held_.erase(name);
+    if (record == nullptr) key.run_fingerprint.clear();
     trace_.Add(now(), "written",
                name + " " +
                    (record == nullptr ? std::string("nothing")
@@ -85,6 +86,8 @@ void Checker::OnWritten(const std::string& store_key, const storage::Record* rec
   }
   trace_.Add(now(), "written", name + " HELD token " + std::to_string(record->fencing_token()));
   if (std::exchange(key.written_token, record->fencing_token()) == record->fencing_token()) return;
+  // A run begins, by a grant that perhaps nobody sees.
+  if (record->attempt_number() == 1) key.run_fingerprint.clear();
   key.written_attempt = record->attempt_id();
   key.written_at = now();
   key.written_life = life_;
