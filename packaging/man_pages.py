@@ -17,6 +17,10 @@ def roff(text):
     return re.sub(r"^([.'])", r"\\&\1", text, flags=re.MULTILINE)
 
 
+def bold(text):
+    return f"\\fB{roff(text)}\\fR"
+
+
 def help_of(*command):
     return subprocess.run([*command, "--help"], check=True, capture_output=True, text=True, timeout=60).stdout
 
@@ -39,13 +43,13 @@ def entries(text):
     for line in text.splitlines():
         if match := re.match(r" {1,4}(\S+(?: \S+)*)(?: {2,}(.*))?$", line):
             found.append([match[1], match[2] or ""])
-        elif found and line.strip():
+        elif found and re.match(r" {5}", line):
             found[-1][1] = f"{found[-1][1]} {line.strip()}".strip()
     return [tuple(entry) for entry in found]
 
 
 def list_of(pairs):
-    return "\n".join(f".TP\n.B {roff(name)}\n{roff(text) or '(see above)'}" for name, text in pairs)
+    return "\n".join(f".TP\n{bold(name)}\n{roff(text) or '(see above)'}" for name, text in pairs)
 
 
 def paragraphs(text):
@@ -76,9 +80,10 @@ def settings_page(version, text):
     parts = []
     for given, prose in blocks[1:]:
         if len(given) == 1:
-            parts.append(f".TP\n.B {roff(given[0])}\n{roff(prose)}")
+            parts.append(f".TP\n{bold(given[0])}\n{roff(prose)}")
         elif given:
-            parts.append(f".PP\n{roff(prose)}\n.PP\n.nf\n" + "\n".join(roff(line) for line in given) + "\n.fi")
+            lines = "\n".join(roff(line) for line in given)
+            parts.append(f".PP\n{roff(prose)}\n.PP\n.nf\n{lines}\n.fi")
         elif prose:
             parts.append(f".PP\n{roff(prose)}")
     return fill("latchkeyd.toml.5", version=version, description=paragraphs("\n".join(description)),

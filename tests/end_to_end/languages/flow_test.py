@@ -110,8 +110,8 @@ class Outcomes:
         self.assertEqual(self.provider.requests, ["POST"])
 
     def test_waits_for_nobody_for_ever(self):
-        self.grpcurl("CoordinationService/AcquireLock", key="order:124", attempt_id="a", holder_id="checkout-9",
-                     lease_duration="60s")
+        self.grpcurl("CoordinationService/AcquireLock", key="order:124", attempt_id="a",
+                     holder_id="checkout-9", lease_duration="60s")
         self.assertEqual(self.pay(), (1, "UNSETTLED held by checkout-9"))
         self.assertEqual(self.provider.requests, [])
 
@@ -177,7 +177,8 @@ class Doubt:
         for attempt in ("a", "b"):
             token = self.grpcurl("CoordinationService/AcquireLock", key="order:124", attempt_id=attempt,
                                  lease_duration="60s", accept_recover=True)["grant"]["fencing_token"]
-            self.grpcurl("CoordinationService/Release", key="order:124", fencing_token=token, effect="UNKNOWN")
+            self.grpcurl("CoordinationService/Release", key="order:124", fencing_token=token,
+                         effect="UNKNOWN")
         programs.shell("grpcurl -plaintext -d '" + json.dumps(
             {"key": "order:124", "fencing_token": 1, "outcome": "SUCCEEDED", "provider_reference": "ch_7"}) +
             f"' {programs.ADDRESS} latchkey.v1.CoordinationService/RecordResult", self.address)

@@ -60,13 +60,19 @@ start() {
   (cd / && exec setpriv --reuid latchkey --regid latchkey --clear-groups --no-new-privs \
     env -i $line) >"$server_log" 2>&1 &
   server=$!
-  timeout 60 tail -f --pid "$server" "$server_log" | grep -q -m1 'is serving on' || { cat "$server_log"; return 1; }
+  if ! grep -q -m1 'is serving on' <(timeout 60 tail -n +1 -f --pid "$server" "$server_log"); then
+    cat "$server_log"
+    return 1
+  fi
   address=$(sed -n 's/^latchkeyd is serving on //p' "$server_log")
 }
 
 # Ends it as systemd would; it must say that all was well.
 stop() {
-  kill -TERM "$server" && wait "$server" || { cat "$server_log"; return 1; }
+  if ! kill -TERM "$server" || ! wait "$server"; then
+    cat "$server_log"
+    return 1
+  fi
 }
 
 call() {
