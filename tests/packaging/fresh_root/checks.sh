@@ -99,7 +99,7 @@ with_pkg_config() {
 }
 
 stubs_of_another_language() {
-  mkdir -p /tmp/python_stubs && cd /usr/share/latchkey/proto &&
-    find . -name '*.proto' -exec protoc -I . --python_out=/tmp/python_stubs {} + &&
+  mkdir -p /tmp/python_stubs &&
+    (cd /usr/share/latchkey/proto && find . -name '*.proto' -exec protoc -I . --python_out=/tmp/python_stubs {} +) &&
     test -s /tmp/python_stubs/latchkey/v1/coordination_pb2.py
 }
