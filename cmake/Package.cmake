@@ -23,9 +23,15 @@ install(FILES packaging/latchkeyd.toml DESTINATION /etc/latchkey COMPONENT serve
 set(completions ${packaging}/completions/latchkeyd)
 set(programs latchkeyd)
 set(pages latchkeyd.8 latchkeyd.toml.5)
-if(TARGET latchkey)
+set(parts server client dev testing)
+if(TARGET latchkey)  # which installs itself, as the component cli
   list(APPEND programs latchkey)
   list(APPEND pages latchkey.1)
+  list(APPEND parts cli)
+  list(APPEND completions ${made}/completions/latchkey)
+  file(MAKE_DIRECTORY ${made}/completions)
+  add_custom_command(OUTPUT ${made}/completions/latchkey
+    COMMAND latchkey completion bash > ${made}/completions/latchkey DEPENDS latchkey VERBATIM)
 endif()
 install(FILES ${completions} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT server)
 
@@ -50,7 +56,7 @@ add_custom_command(OUTPUT ${made}/changelog.Debian.gz ${made}/changelog.gz
   COMMAND gzip -9nfk ${made}/changelog.Debian ${made}/changelog
   DEPENDS ${made}/changelog.Debian CHANGELOG.md VERBATIM)
 add_custom_target(latchkey_package_files ALL
-  DEPENDS ${compressed_pages} ${made}/changelog.Debian.gz ${made}/changelog.gz)
+  DEPENDS ${completions} ${compressed_pages} ${made}/changelog.Debian.gz ${made}/changelog.gz)
 set(documents ${packaging}/debian/copyright ${made}/changelog.Debian.gz ${made}/changelog.gz)
 install(FILES ${documents} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/latchkey COMPONENT server)
 install(FILES ${documents} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${library_package} COMPONENT client)
@@ -66,7 +72,7 @@ set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/debs)
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
-set(CPACK_COMPONENTS_ALL server client dev testing)
+set(CPACK_COMPONENTS_ALL ${parts})
 set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
@@ -111,6 +117,7 @@ cpack_add_component_group(server)
 cpack_add_component_group(client)
 cpack_add_component_group(dev)
 cpack_add_component(server GROUP server)
+cpack_add_component(cli GROUP server)
 cpack_add_component(client GROUP client)
 cpack_add_component(dev GROUP dev)
 cpack_add_component(testing GROUP dev)
