@@ -11,7 +11,8 @@ set(LATCHKEY_PACKAGE_MAINTAINER "Latchkey maintainers <maintainers@latchkey.inva
   "Who answers for the packages, as Debian writes it")
 set(LATCHKEY_PACKAGE_REVISION 1 CACHE STRING "What Debian has behind the dash of a version")
 set(LATCHKEY_PACKAGE_VERSION ${PROJECT_VERSION}-${LATCHKEY_PACKAGE_REVISION})
-set(library_package liblatchkey${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+set(LIBRARY_VERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+set(LIBRARY_PACKAGE liblatchkey${LIBRARY_VERSION})
 set(packaging ${PROJECT_SOURCE_DIR}/packaging)
 set(made ${PROJECT_BINARY_DIR}/packaging)
 
@@ -59,7 +60,7 @@ add_custom_target(latchkey_package_files ALL
   DEPENDS ${completions} ${compressed_pages} ${made}/changelog.Debian.gz ${made}/changelog.gz)
 set(documents ${packaging}/debian/copyright ${made}/changelog.Debian.gz ${made}/changelog.gz)
 install(FILES ${documents} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/latchkey COMPONENT server)
-install(FILES ${documents} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${library_package} COMPONENT client)
+install(FILES ${documents} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${LIBRARY_PACKAGE} COMPONENT client)
 install(FILES ${documents} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/latchkey-dev COMPONENT dev)
 
 # --- The packages ----------------------------------------------------------------------------------------
@@ -80,8 +81,6 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE ${LATCHKEY_PACKAGE_REVISION})
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
-set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY "=")
 # Where a library finds those of ours that are in another package.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}/client ${PROJECT_BINARY_DIR}/proto)
 
@@ -96,8 +95,12 @@ set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA ${packaging}/debian/conffiles ${packaging}/debian/postinst
   ${packaging}/debian/prerm ${packaging}/debian/postrm)
 
-set(CPACK_DEBIAN_CLIENT_PACKAGE_NAME ${library_package})
+set(CPACK_DEBIAN_CLIENT_PACKAGE_NAME ${LIBRARY_PACKAGE})
 set(CPACK_DEBIAN_CLIENT_PACKAGE_SECTION libs)
+# What programs that link it depend on: of one minor version, every build may differ before 1.0.
+configure_file(packaging/debian/shlibs.in ${made}/shlibs @ONLY)
+set(CPACK_DEBIAN_CLIENT_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_CLIENT_PACKAGE_CONTROL_EXTRA ${made}/shlibs ${packaging}/debian/triggers)
 set(CPACK_DEBIAN_CLIENT_DESCRIPTION "client of Latchkey - shared libraries
 The C++ client of Latchkey, which has work done once among all callers, and
 its gRPC stubs.")
@@ -105,8 +108,10 @@ its gRPC stubs.")
 # Who includes our stubs includes gRPC and Protobuf; find_package(gRPC) fails without the plugin.
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME latchkey-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEV_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_DEV_PACKAGE_CONTROL_EXTRA ${packaging}/debian/triggers)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
-  "${library_package} (= ${LATCHKEY_PACKAGE_VERSION}), libgrpc++-dev, libprotobuf-dev, protobuf-compiler-grpc")
+  "${LIBRARY_PACKAGE} (= ${LATCHKEY_PACKAGE_VERSION}), libgrpc++-dev, libprotobuf-dev, protobuf-compiler-grpc")
 set(CPACK_DEBIAN_DEV_DESCRIPTION "client of Latchkey - development files
 Headers, find_package(latchkey), pkg-config and .proto files of the C++ client
 of Latchkey; and latchkey::testing, a scripted service and an in-process

@@ -83,7 +83,19 @@ call() {
 
 ps_uid() { awk '/^Uid:/ { print $2 }' "/proc/$1/status"; }
 
-says_charged_once() { equal "SUCCEEDED SUCCEEDED, 1 charge" "$@"; }
+# against_a_server EXPECTED PROGRAM: what it prints when it asks a server of its own, which knows no key.
+against_a_server() {
+  local said pid status
+  said=$(mktemp)
+  latchkeyd --store=memory: --listen-address=127.0.0.1:0 >"$said" 2>/dev/null &
+  pid=$!
+  grep -q -m1 'is serving on' <(timeout 60 tail -n +1 -f --pid "$pid" "$said")
+  equal "$1" "$2" "$(sed -n 's/^latchkeyd is serving on //p' "$said")"
+  status=$?
+  kill "$pid"
+  wait "$pid"
+  return "$status"
+}
 
 with_cmake() {
   local project=$1
