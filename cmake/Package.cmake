@@ -98,9 +98,12 @@ set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA ${packaging}/debian/conffiles ${pa
 set(CPACK_DEBIAN_CLIENT_PACKAGE_NAME ${LIBRARY_PACKAGE})
 set(CPACK_DEBIAN_CLIENT_PACKAGE_SECTION libs)
 # What programs that link it depend on: of one minor version, every build may differ before 1.0.
-configure_file(packaging/debian/shlibs.in ${made}/shlibs @ONLY)
+set(exactly "(= ${LATCHKEY_PACKAGE_VERSION})")
+file(WRITE ${made}/client/shlibs "liblatchkey ${LIBRARY_VERSION} ${LIBRARY_PACKAGE} ${exactly}
+liblatchkey-proto ${LIBRARY_VERSION} ${LIBRARY_PACKAGE} ${exactly}\n")
+file(WRITE ${made}/dev/shlibs "liblatchkey-testing ${LIBRARY_VERSION} latchkey-dev ${exactly}\n")
 set(CPACK_DEBIAN_CLIENT_PACKAGE_CONTROL_STRICT_PERMISSION ON)
-set(CPACK_DEBIAN_CLIENT_PACKAGE_CONTROL_EXTRA ${made}/shlibs ${packaging}/debian/triggers)
+set(CPACK_DEBIAN_CLIENT_PACKAGE_CONTROL_EXTRA ${made}/client/shlibs ${packaging}/debian/triggers)
 set(CPACK_DEBIAN_CLIENT_DESCRIPTION "client of Latchkey - shared libraries
 The C++ client of Latchkey, which has work done once among all callers, and
 its gRPC stubs.")
@@ -109,7 +112,7 @@ its gRPC stubs.")
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME latchkey-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_CONTROL_STRICT_PERMISSION ON)
-set(CPACK_DEBIAN_DEV_PACKAGE_CONTROL_EXTRA ${packaging}/debian/triggers)
+set(CPACK_DEBIAN_DEV_PACKAGE_CONTROL_EXTRA ${made}/dev/shlibs ${packaging}/debian/triggers)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
   "${LIBRARY_PACKAGE} (= ${LATCHKEY_PACKAGE_VERSION}), libgrpc++-dev, libprotobuf-dev, protobuf-compiler-grpc")
 set(CPACK_DEBIAN_DEV_DESCRIPTION "client of Latchkey - development files
