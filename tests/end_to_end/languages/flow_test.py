@@ -140,7 +140,7 @@ class Recovery:
     def crash(self, **durations):
         """Runs the program, and kills it when the provider has charged and has not answered."""
         charged, _ = self.hold_answers()
-        program = self.start(timeout=2, lease=3, **durations)
+        program = self.start(timeout=2, lease=4, **durations)
         self.assertTrue(charged.wait(_DEADLINE))
         program.kill()
         self.assertLess(self.end(program)[0], 0)
@@ -219,10 +219,10 @@ class Renewal:
         asked = threading.Event()
         self.provider.asked = asked.set
         # It waits for the quarantine under a lease that is much shorter.
-        program = self.start(window=0, timeout=2, lease=3, quarantine=9)
+        program = self.start(window=0, timeout=2, lease=5, quarantine=12)
         self.assertTrue(asked.wait(_DEADLINE))
         other = self.grpcurl("CoordinationService/AcquireLock", key="order:124", attempt_id="b",
-                             lease_duration="60s", wait_timeout="5s", accept_recover=True)
+                             lease_duration="60s", wait_timeout="8s", accept_recover=True)
         self.assertIn("contention", other)
         self.assertEqual(self.end(program), (1, "UNSETTLED nothing was done", ""))
 
