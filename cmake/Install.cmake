@@ -12,7 +12,9 @@ set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/latchkey)
 set(proto_include_dir ${CMAKE_INSTALL_INCLUDEDIR}/latchkey-proto)
 
 install(TARGETS latchkeyd RUNTIME COMPONENT server)
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT client)
+if(NOT LATCHKEY_PACKAGES)  # which have a file of their own for it
+  install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT client)
+endif()
 
 install(TARGETS latchkey_client_shared latchkey_proto_shared EXPORT latchkey
   LIBRARY COMPONENT client NAMELINK_COMPONENT dev)

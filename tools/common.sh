@@ -27,6 +27,14 @@ build_linearizability() {
   (cd tools/linearizability && /usr/bin/go build -buildvcs=false -o "$out" .)
 }
 
+# Makes stubs and programs of the examples in other languages, into build/tools/examples.
+build_examples() {
+  local language
+  for language in python go node; do
+    PATH=/usr/bin:$PATH "examples/$language/build" "$PWD/build/tools/examples/$language" || return
+  done
+}
+
 # The checked-in files that match the patterns, one a line.
 our_files() {
   git ls-files -- "$@" | grep . || fail "git knows no file like $*; is this a clone that you own?"

@@ -8,7 +8,7 @@ import rules
 
 # Written by others, or about the rules themselves.
 EXCLUDED = ("proto/third_party/", "tests/tidy/", "tools/go/go.sum",
-            "tools/linearizability/go.sum", "LICENSE")
+            "tools/linearizability/go.sum", "examples/go/go.sum", "examples/node/package-lock.json", "LICENSE")
 
 
 def main():
