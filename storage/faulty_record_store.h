@@ -45,6 +45,9 @@ class FaultyRecordStore final : public RecordStore {
   std::uint64_t HighestToken() override { return store_.HighestToken(); }
   bool exclusive() const override { return store_.exclusive(); }
   std::optional<Space> FreeSpace() override { return store_.FreeSpace(); }
+  std::optional<std::uint64_t> StoredBytes(std::string_view name_space) override {
+    return store_.StoredBytes(name_space);
+  }
   absl::Status Close() override { return store_.Close(); }
 
   // Whether a fault has latched this store.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "storage/record_codec.h"
+#include "storage/store_key.h"
 
 namespace latchkey::storage {
 namespace {
@@ -62,6 +63,17 @@ absl::Status MemoryRecordStore::SaveState(const StoreState& state) {
 std::uint64_t MemoryRecordStore::HighestToken() {
   MutexLock lock(mutex_);
   return last_token_;
+}
+
+std::optional<std::uint64_t> MemoryRecordStore::StoredBytes(std::string_view name_space) {
+  MutexLock lock(mutex_);
+  const std::string prefix = MakeStoreKey(name_space, "");
+  std::uint64_t bytes = 0;
+  for (auto entry = entries_.lower_bound(prefix);
+       entry != entries_.end() && entry->first.starts_with(prefix); ++entry) {
+    bytes += entry->first.size() + entry->second.bytes.size();
+  }
+  return bytes;
 }
 
 void MemoryRecordStore::PutBytes(const std::string& store_key, std::string bytes) {

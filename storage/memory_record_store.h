@@ -28,6 +28,7 @@ class MemoryRecordStore final : public RecordStore {
   absl::StatusOr<StoreState> LoadState() override;
   absl::Status SaveState(const StoreState& state) override;
   std::uint64_t HighestToken() override;
+  std::optional<std::uint64_t> StoredBytes(std::string_view name_space) override;
   bool exclusive() const override { return sharing_ == Sharing::kExclusive; }
   absl::Status Close() override { return absl::OkStatus(); }
 

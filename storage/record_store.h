@@ -114,6 +114,11 @@ class RecordStore {
   };
   virtual std::optional<Space> FreeSpace() { return std::nullopt; }
 
+  // About how many bytes the records of a namespace take, where the store can tell.
+  virtual std::optional<std::uint64_t> StoredBytes(std::string_view /*name_space*/) {
+    return std::nullopt;
+  }
+
   // Syncs and closes. Called once, after the last other call.
   virtual absl::Status Close() = 0;
 };

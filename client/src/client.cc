@@ -72,10 +72,11 @@ void RunUnder(std::shared_ptr<Lease> lease, const AsyncWork& create, const Async
 Client Client::Connect(const std::string& target, ClientOptions options) {
   Bound(options.rpc_timeout);
   const auto runtime = std::make_shared<internal::SystemRuntime>();
-  internal::Link link{.runtime = runtime,
-                      .transport = internal::MakeGrpcTransport(target, options.transport, runtime),
-                      .rpc_timeout = options.rpc_timeout,
-                      .backoff = internal::Backoff(options.backoff_min, options.backoff_max)};
+  internal::Link link{
+      .runtime = runtime,
+      .transport = internal::MakeGrpcTransport(target, options.transport, runtime, options),
+      .rpc_timeout = options.rpc_timeout,
+      .backoff = internal::Backoff(options.backoff_min, options.backoff_max)};
   return Client(std::make_shared<internal::RpcConnection>(std::move(link)), std::move(options));
 }
 

@@ -48,6 +48,7 @@ StatusCode CodeOfLostLease(const std::string& reason) {
   if (reason == "OVERLOADED" || reason == "SHUTTING_DOWN" || reason == "STORAGE_UNAVAILABLE") {
     return StatusCode::UNAVAILABLE;
   }
+  if (reason == "PERMISSION_DENIED") return StatusCode::PERMISSION_DENIED;
   if (reason == "KEY_UNKNOWN") return StatusCode::NOT_FOUND;
   if (reason == "RECORD_CORRUPT") return StatusCode::DATA_LOSS;
   return StatusCode::FAILED_PRECONDITION;

@@ -5,6 +5,7 @@
 
 #include "base/mutex.h"
 #include "library_thread.h"
+#include "security.h"
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -23,10 +24,13 @@ class GrpcSessionStream final : public SessionStream,
                                 public grpc::ClientBidiReactor<ByteBuffer, ByteBuffer> {
  public:
   static std::shared_ptr<SessionStream> Open(const std::shared_ptr<grpc::Channel>& channel,
+                                             std::shared_ptr<Security> security,
                                              std::shared_ptr<SessionEvents> events) {
     auto stream = std::make_shared<GrpcSessionStream>();
     stream->events_ = std::move(events);
     stream->self_ = stream;
+    stream->shown_ = security->Show(*stream->context_);
+    stream->security_ = std::move(security);
     grpc::TemplatedGenericStub<ByteBuffer, ByteBuffer>(channel).PrepareBidiStreamingCall(
         &*stream->context_, kMethod, {}, stream.get());
     stream->AddHold();  // For writes from outside, until the stream is seen to have broken.
@@ -82,12 +86,15 @@ class GrpcSessionStream final : public SessionStream,
     const auto events = std::move(events_);
     // It owns a share of the channel, and whoever hears of the end may drop the last other one.
     context_.reset();
-    events->OnEnded({status.error_code(), status.error_message(), status.error_details()});
+    events->OnEnded(security_->Judge(
+        shown_, {status.error_code(), status.error_message(), status.error_details()}));
   }
 
  private:
   std::shared_ptr<GrpcSessionStream> self_;
   std::shared_ptr<SessionEvents> events_;
+  std::shared_ptr<Security> security_;
+  Security::Shown shown_;
   ByteBuffer in_;
   ByteBuffer out_;
   Mutex mutex_;
@@ -97,9 +104,11 @@ class GrpcSessionStream final : public SessionStream,
 
 }  // namespace
 
-OpenSessionStream OpenOn(std::shared_ptr<grpc::Channel> channel) {
-  return [channel = std::move(channel)](std::shared_ptr<SessionEvents> events) {
-    return GrpcSessionStream::Open(channel, std::move(events));
+OpenSessionStream OpenOn(std::shared_ptr<grpc::Channel> channel,
+                         std::shared_ptr<Security> security) {
+  return [channel = std::move(channel),
+          security = std::move(security)](std::shared_ptr<SessionEvents> events) {
+    return GrpcSessionStream::Open(channel, security, std::move(events));
   };
 }
 

@@ -11,7 +11,10 @@ class Channel;
 
 namespace latchkey::inline client::internal {
 
-// Begins the streams of a session on this channel.
-OpenSessionStream OpenOn(std::shared_ptr<grpc::Channel> channel);
+class Security;
+
+// Begins the streams of a session on this channel, which is protected so.
+OpenSessionStream OpenOn(std::shared_ptr<grpc::Channel> channel,
+                         std::shared_ptr<Security> security);
 
 }  // namespace latchkey::inline client::internal

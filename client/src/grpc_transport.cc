@@ -10,6 +10,7 @@
 #include "grpc_session_stream.h"
 #include "latchkey/v1/coordination.grpc.pb.h"
 #include "library_thread.h"
+#include "security.h"
 #include "session_transport.h"
 #include <grpc/support/time.h>
 #include <grpcpp/channel.h>
@@ -79,6 +80,7 @@ struct Call {
   // Owns a share of the channel.
   std::optional<grpc::ClientContext> context{std::in_place};
   std::optional<std::stop_callback<Cancel>> stop;
+  Security::Shown shown;
   Request request;
   Response response;
   Done<Response> done;
@@ -107,8 +109,10 @@ grpc::ChannelArguments MakeChannelArguments() {
 
 class GrpcTransport final : public Transport {
  public:
-  explicit GrpcTransport(const std::shared_ptr<grpc::Channel>& channel)
-      : stub_(v1::CoordinationService::NewStub(channel)), calls_(std::make_shared<Calls>()) {}
+  GrpcTransport(const std::shared_ptr<grpc::Channel>& channel, std::shared_ptr<Security> security)
+      : stub_(v1::CoordinationService::NewStub(channel)),
+        calls_(std::make_shared<Calls>()),
+        security_(std::move(security)) {}
 
   void AcquireLock(v1::AcquireLockRequest request, TryLimits limits,
                    Done<v1::AcquireLockResponse> done) override {
@@ -160,40 +164,49 @@ class GrpcTransport final : public Transport {
     call->done = std::move(done);
     context->set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                                        gpr_time_from_nanos(limits.timeout.count(), GPR_TIMESPAN)));
+    call->shown = security_->Show(*context);
     if (limits.stop.stop_possible()) call->stop.emplace(limits.stop, Cancel{context});
-    (stub_->async()->*method)(context, &call->request, &call->response,
-                              [call, calls = calls_](const grpc::Status& status) {
-                                calls->Forget(&*call->context);
-                                Finish(*call, status);
-                                calls->End();
-                              });
+    (stub_->async()->*method)(
+        context, &call->request, &call->response,
+        [call, calls = calls_, security = security_](const grpc::Status& status) {
+          calls->Forget(&*call->context);
+          Finish(*call, *security, status);
+          calls->End();
+        });
   }
 
   // Lets go of all that may own the channel, too: gRPC aborts when its last owner is one of its own
   // threads, so Shutdown waits for this.
   template <typename Request, typename Response>
-  static void Finish(Call<Request, Response>& call, const grpc::Status& status) {
+  static void Finish(Call<Request, Response>& call, Security& security,
+                     const grpc::Status& status) {
     const LibraryThread mark;
     call.stop.reset();
     const Done<Response> done = std::exchange(call.done, nullptr);
-    done({status.error_code(), status.error_message(), status.error_details()},
+    done(security.Judge(call.shown,
+                        {status.error_code(), status.error_message(), status.error_details()}),
          std::move(call.response));
     call.context.reset();
   }
 
   const std::shared_ptr<v1::CoordinationService::Stub> stub_;
   const std::shared_ptr<Calls> calls_;
+  const std::shared_ptr<Security> security_;
 };
 
 }  // namespace
 
 std::shared_ptr<Transport> MakeGrpcTransport(const std::string& target, TransportKind kind,
-                                             const std::shared_ptr<Runtime>& runtime) {
+                                             const std::shared_ptr<Runtime>& runtime,
+                                             const ClientOptions& options) {
+  const auto security = std::make_shared<Security>(target, options);
+  grpc::ChannelArguments arguments = MakeChannelArguments();
+  security->SetArguments(arguments);
   const auto channel =
-      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), MakeChannelArguments());
-  auto unary = std::make_shared<GrpcTransport>(channel);
+      grpc::CreateCustomChannel(target, security->MakeChannelCredentials(), arguments);
+  auto unary = std::make_shared<GrpcTransport>(channel, security);
   if (kind == TransportKind::kUnary) return unary;
-  return MakeSessionTransport(runtime, OpenOn(channel), std::move(unary));
+  return MakeSessionTransport(runtime, OpenOn(channel, security), std::move(unary));
 }
 
 }  // namespace latchkey::inline client::internal

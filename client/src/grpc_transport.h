@@ -11,7 +11,9 @@
 namespace latchkey::inline client::internal {
 
 // A transport to `target`. Connects when first needed, and again whenever the connection is lost.
+// Of the options, what protects the connection counts.
 std::shared_ptr<Transport> MakeGrpcTransport(const std::string& target, TransportKind kind,
-                                             const std::shared_ptr<Runtime>& runtime);
+                                             const std::shared_ptr<Runtime>& runtime,
+                                             const ClientOptions& options = {});
 
 }  // namespace latchkey::inline client::internal

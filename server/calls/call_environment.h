@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "server/access/caller.h"
+#include "server/access/rpc_roles.h"
 #include "server/calls/reply_budget.h"
 #include "server/machine/limits.h"
 #include "server/machine/namespaces.h"
@@ -37,6 +39,8 @@ struct CallEnvironment {
   ReplyBudget& reply_budget;
   const FailStop& fail_stop;
   const std::atomic<bool>& shutting_down;
+  // Null: nobody is asked for credentials.
+  const Access* access = nullptr;
 
   // For calls that ask neither a partition nor the store, which say so themselves.
   std::optional<Refusal> NotServing() const {
@@ -53,6 +57,12 @@ struct CallEnvironment {
     context.settings = &namespaces.Get(NamespaceOrDefault(request.namespace_()));
     context.latest = retention.At(clock.Monotonic()).latest;
     return CheckRequest(request, context);
+  }
+  // The same, and then whether the caller may make it.
+  template <class Request>
+  std::optional<Refusal> Check(const Request& request, Caller& caller) const {
+    if (auto wrong = Check(request)) return wrong;
+    return caller.Check(RoleFor<Request>::kRole, NamespaceOrDefault(request.namespace_()));
   }
 };
 

@@ -36,9 +36,11 @@ Refusal CallRequired() {
 
 }  // namespace
 
-Session::Session(const CallEnvironment& environment, SessionLink& link)
+Session::Session(const CallEnvironment& environment, SessionLink& link, Caller caller)
     : environment_(environment),
       link_(link),
+      caller_(std::move(caller)),
+      caller_now_(caller_),
       reply_budget_(environment.limits.session_reply_bytes, &environment.reply_budget),
       output_(environment.limits.frame_bytes, environment.limits.frame_calls) {}
 
@@ -52,6 +54,10 @@ bool Session::OnFrame(const std::shared_ptr<SessionFrame>& frame) {
   }
   if (size > environment_.limits.frame_calls) {
     Close(FrameTooLong(environment_.limits));
+    return false;
+  }
+  if (auto unknown = caller_now_.CheckKnown()) {
+    Close(std::move(unknown));
     return false;
   }
   const ReplyGathering replies;
@@ -78,7 +84,8 @@ void Session::Start(const std::shared_ptr<SessionFrame>& frame,
     return;
   }
   auto made = MakeSessionCall(environment_, shared_from_this(), frame, call, arrived);
-  auto refusal = made == nullptr ? CallRequired() : CheckSessionCall(environment_, call);
+  auto refusal =
+      made == nullptr ? CallRequired() : CheckSessionCall(environment_, caller_now_, call);
   started_.push_back({call.call_id(), std::move(made), std::move(refusal)});
 }
 
@@ -96,7 +103,7 @@ void Session::StartHeartbeat(const std::shared_ptr<SessionFrame>& frame, Monoton
   calls.reserve(leases);
   for (std::size_t i = 0; i < leases; ++i) {
     std::optional<Refusal> refusal;
-    Call* const call = heartbeat->MakeCall(i, &refusal).release();
+    Call* const call = heartbeat->MakeCall(i, caller_now_, &refusal).release();
     if (refusal.has_value()) {
       call->Finish(std::move(refusal));
     } else {
@@ -352,6 +359,11 @@ void Session::OnHalfClosed() {
     end = MayEnd();
   }
   Send(std::nullopt, end);
+}
+
+void Session::CheckCaller() {
+  Caller caller = caller_;  // frames come meanwhile, and have their own
+  if (auto unknown = caller.CheckKnown()) Close(std::move(unknown));
 }
 
 void Session::Drain() {

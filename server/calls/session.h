@@ -44,7 +44,7 @@ class Session final : public Gathered,
                       public std::enable_shared_from_this<Session> {
  public:
   // `environment` outlives the session; `link` does until it was told to end.
-  Session(const CallEnvironment& environment, SessionLink& link);
+  Session(const CallEnvironment& environment, SessionLink& link, Caller caller = {});
 
   // From the link. OnFrame answers whether the next frame may be read; if not, the session asks for
   // it later.
@@ -56,6 +56,8 @@ class Session final : public Gathered,
   void OnBroken();
   void OnWritten();
 
+  // The rules of access have changed, perhaps: ends the stream if they do not know its caller.
+  void CheckCaller();
   // The server is going down: takes no more frames, answers what it has, and ends the stream.
   void Drain();
   // Breaks the stream if its client has not read the frame that is being sent since `longest` ago.
@@ -126,6 +128,9 @@ class Session final : public Gathered,
 
   const CallEnvironment& environment_;
   SessionLink& link_;
+  // As it was at the beginning, and as it is known for the frame at hand.
+  const Caller caller_;
+  Caller caller_now_;
   ReplyBudget reply_budget_;
   // Of the frame at hand.
   std::vector<Started> started_;

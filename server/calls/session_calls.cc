@@ -124,8 +124,9 @@ std::unique_ptr<Call> MakeSessionCall(const CallEnvironment& environment,
   return WithRequest(entry, make, std::unique_ptr<Call>());
 }
 
-std::optional<Refusal> CheckSessionCall(const CallEnvironment& environment, const Entry& entry) {
-  const auto check = [&](const auto& request) { return environment.Check(request); };
+std::optional<Refusal> CheckSessionCall(const CallEnvironment& environment, Caller& caller,
+                                        const Entry& entry) {
+  const auto check = [&](const auto& request) { return environment.Check(request, caller); };
   return WithRequest(entry, check, std::optional<Refusal>());
 }
 

@@ -16,8 +16,8 @@ std::unique_ptr<Call> MakeSessionCall(const CallEnvironment& environment,
                                       const std::shared_ptr<SessionFrame>& frame,
                                       const v1::SessionRequest::Call& entry, MonotonicTime arrived);
 
-// What is wrong with the entry's request, if anything is.
-std::optional<Refusal> CheckSessionCall(const CallEnvironment& environment,
+// What is wrong with the entry's request, if anything is, or that the caller may not make it.
+std::optional<Refusal> CheckSessionCall(const CallEnvironment& environment, Caller& caller,
                                         const v1::SessionRequest::Call& entry);
 
 }  // namespace latchkey

@@ -47,14 +47,14 @@ SessionHeartbeat::SessionHeartbeat(const CallEnvironment& environment,
       unanswered_(size()),
       states_(size()) {}
 
-std::unique_ptr<Call> SessionHeartbeat::MakeCall(std::size_t place,
+std::unique_ptr<Call> SessionHeartbeat::MakeCall(std::size_t place, Caller& caller,
                                                  std::optional<Refusal>* refusal) {
   const auto& lease = heartbeat_.leases(static_cast<int>(place));
   auto* request = Arena::CreateMessage<v1::RenewLeaseRequest>(&frame_->arena);
   request->set_namespace_(lease.namespace_());
   request->set_key(lease.key());
   request->set_fencing_token(lease.fencing_token());
-  *refusal = environment_.Check(*request);
+  *refusal = environment_.Check(*request, caller);
   return std::make_unique<LeaseCall>(shared_from_this(), place, *request,
                                      Arena::CreateMessage<v1::RenewLeaseResponse>(&frame_->arena));
 }

@@ -21,8 +21,9 @@ class SessionHeartbeat : public std::enable_shared_from_this<SessionHeartbeat> {
 
   std::size_t size() const { return static_cast<std::size_t>(heartbeat_.leases_size()); }
   // The call that renews one of the leases; each is to be made once. `refusal`: what is wrong with
-  // it.
-  std::unique_ptr<Call> MakeCall(std::size_t place, std::optional<Refusal>* refusal);
+  // it, or that the caller may not.
+  std::unique_ptr<Call> MakeCall(std::size_t place, Caller& caller,
+                                 std::optional<Refusal>* refusal);
   // Answers a heartbeat that names none.
   void AnswerNothing() { Answer(); }
 

@@ -58,13 +58,21 @@ struct Limits {
 inline constexpr std::size_t kPayloadBytesMax = 1024 * 1024;
 inline constexpr std::size_t kWaitersPerKeyMax = 100'000;
 
-// What an operator sets for a namespace.
+// What an operator sets for a namespace. Quotas refuse only what begins something, and checkpoints
+// that grow; 0: there is none.
 struct NamespaceSettings {
   Duration payload_retention = std::chrono::hours(72);
   Duration key_retention = std::chrono::hours(24 * 90);
   Duration downstream_key_ttl = Duration::zero();  // 0: the provider does not deduplicate
   Duration lease_duration_max = std::chrono::minutes(15);
   std::uint64_t live_records_max = 1'000'000;  // HELD and IN_DOUBT
+  // On the disk, results included; measured now and then.
+  std::uint64_t stored_bytes_max = 0;
+  // Grants on absent keys a second, with as much at once after a quiet second.
+  std::uint64_t new_keys_per_second_max = 0;
+  std::uint64_t waiters_max = 0;  // calls that wait, on all its keys
+
+  bool operator==(const NamespaceSettings&) const = default;
 };
 
 }  // namespace latchkey

@@ -128,6 +128,13 @@ Step AnswerCompleted(const KeyState& key, const Context& context,
   return {};
 }
 
+// Whether bytes, and not only new records, are what there are too many of (rule 14).
+bool NoRoomForBytes(const Context& context) {
+  return context.creation_refusal == v1::Refusal::STORAGE_FULL ||
+         (context.creation_refusal == v1::Refusal::QUOTA_EXCEEDED && context.quota.has_value() &&
+          context.quota->of_bytes);
+}
+
 bool HoldsLive(const KeyState& key, const v1::AcquireLockRequest& request) {
   return StateOf(key) == State::HELD && key.record->attempt_id() == request.attempt_id() &&
          key.record->holder_id() == request.holder_id();
@@ -279,8 +286,7 @@ Step Decide(KeyState& key, const v1::RenewLeaseRequest& request, const Context& 
 
   Step step;
   step.durable = SeeToken(record);
-  if (request.checkpoint().size() > record.checkpoint().size() &&
-      context.creation_refusal == v1::Refusal::STORAGE_FULL) {
+  if (request.checkpoint().size() > record.checkpoint().size() && NoRoomForBytes(context)) {
     step.refusal = CreationRefused(context.creation_refusal, context);
     return step;
   }

@@ -66,6 +66,16 @@ struct KeyState {
   bool token_pending = false;
 };
 
+// A quota of the namespace that is used up.
+struct QuotaReached {
+  // Of the setting, and its value.
+  std::string_view name;
+  std::uint64_t most = 0;
+  // It is used by checkpoints, too, so those that grow are refused.
+  bool of_bytes = false;
+  std::optional<Duration> retry_after = {};
+};
+
 // What else a decision depends on. The pointers outlive the call.
 struct Context {
   Now now;
@@ -81,6 +91,8 @@ struct Context {
   bool attempt_ended = false;
   // Why a new record would be refused (QUOTA_EXCEEDED, STORAGE_FULL); UNSPECIFIED: it would not.
   Reason creation_refusal = v1::Refusal::REASON_UNSPECIFIED;
+  // With QUOTA_EXCEEDED: which. Unset: that of live records.
+  std::optional<QuotaReached> quota = {};
   std::string_view name_space;
   std::string_view key;
 };

@@ -10,6 +10,16 @@ std::string StateName(CheckResultResponse::State state) {
   return CheckResultResponse::State_Name(state);
 }
 
+std::string SentenceOf(const std::string& quota, const std::string& most) {
+  if (quota == "stored_bytes_max") {
+    return "takes all of its " + most + " bytes on the disk; results that expire make room";
+  }
+  if (quota == "new_keys_per_second_max") {
+    return "begins all of its " + most + " keys a second; try again a little later";
+  }
+  return "has all of its " + most + " live records; resolve or finish some";
+}
+
 }  // namespace
 
 Refusal FingerprintMismatch() {
@@ -95,11 +105,14 @@ Refusal CreationRefused(Reason reason, const Context& context) {
   if (reason == R::STORAGE_FULL) {
     return {reason, "the server's disk is nearly full; make room, then try again", {}, {}};
   }
-  const std::string most = std::to_string(context.settings->live_records_max);
+  const QuotaReached quota =
+      context.quota.value_or(QuotaReached{"live_records_max", context.settings->live_records_max});
+  const std::string name(quota.name);
+  const std::string most = std::to_string(quota.most);
   return {reason,
-          "the namespace has all of its " + most + " live records; resolve or finish some",
-          {{"live_records_max", most}},
-          {}};
+          "the namespace " + SentenceOf(name, most),
+          {{"quota", name}, {name, most}},
+          quota.retry_after};
 }
 
 }  // namespace latchkey

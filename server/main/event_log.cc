@@ -34,6 +34,10 @@ void StartLog(const std::string& level) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void SetLogLevel(const std::string& level) {
+  spdlog::default_logger()->set_level(spdlog::level::from_str(level));
+}
+
 std::string EventLog::Describe(const std::string& store_key) const {
   const auto parts = storage::SplitStoreKey(store_key);
   if (log_keys_) return fmt::format("namespace={} key={}", parts.name_space, parts.key);

@@ -10,6 +10,7 @@ namespace latchkey {
 
 // Sets up the log of the process. `level` is one of debug, info, warn, error.
 void StartLog(const std::string& level);
+void SetLogLevel(const std::string& level);
 
 // Writes down what the partitions decide. Thread-safe.
 class EventLog final : public PartitionObserver {

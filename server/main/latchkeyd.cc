@@ -13,8 +13,10 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "server/main/credentials.h"
 #include "server/main/event_log.h"
 #include "server/main/listen_check.h"
+#include "server/main/reload.h"
 #include "server/main/settings.h"
 #include "server/service/server.h"
 #include "storage/memory_record_store.h"
@@ -64,16 +66,22 @@ sigset_t BlockSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
 
 // Returns when a signal asks for the end, or the store has failed.
-void WaitForEnd(const sigset_t& signals, const Server& server) {
+void WaitForEnd(const sigset_t& signals, const Server& server, Reload& reload) {
   constexpr timespec kLook{0, 100'000'000};
-  while (!server.failed()) {
+  constexpr int kLooksPerRound = 10;
+  for (int looks = 1; !server.failed(); ++looks) {
     const int signal = sigtimedwait(&signals, nullptr, &kLook);
-    if (signal > 0) {
+    if (signal == SIGHUP) {
+      reload.Everything();
+    } else if (signal < 0) {
+      if (looks % kLooksPerRound == 0) reload.LookAtCertificates();
+    } else {
       spdlog::info("event=shutdown_begins signal={}", signal);
       return;
     }
@@ -85,16 +93,22 @@ int CannotStart(const absl::Status& why) {
   return kExitCannotStart;
 }
 
-int Serve(const Settings& settings) {
+int Serve(int argc, const char* const* argv, Settings settings) {
   const sigset_t signals = BlockSignals();
   // Before the store is opened, so that a port in use leaves nothing behind.
   if (auto free = CheckListenAddress(settings.server.listen_address); !free.ok()) {
     return CannotStart(free);
   }
+  SystemClock clock;
+  auto credentials = LoadCredentials(settings, clock);
+  if (!credentials.ok()) return CannotStart(credentials.status());
+  settings.server.access = credentials->access;
+  if (credentials->tls != nullptr) {
+    settings.server.credentials = credentials->tls->MakeCredentials();
+  }
   auto store = OpenStore(settings.store);
   if (!store.ok()) return CannotStart(store.status());
   StartLog(settings.log_level);
-  SystemClock clock;
   EventLog event_log(settings.log_keys);
   auto started = Server::Start(
       settings.server, *std::move(store), clock, event_log, [](const std::string& why) {
@@ -115,7 +129,8 @@ int Serve(const Settings& settings) {
   std::printf("latchkeyd is serving on %s:%d\n", host.c_str(), server.port());
   std::fflush(stdout);
 
-  WaitForEnd(signals, server);
+  Reload reload(argc, argv, settings, server, credentials->tls.get());
+  WaitForEnd(signals, server, reload);
   const bool failed = server.failed();
   const absl::Status ended = server.Shutdown(failed ? kFailureDrain : settings.drain_timeout);
   retention_of_store = nullptr;
@@ -137,5 +152,5 @@ int main(int argc, char** argv) {
     std::fputs(text->c_str(), stdout);
     return 0;
   }
-  return latchkey::Serve(std::get<latchkey::Settings>(*read));
+  return latchkey::Serve(argc, argv, std::get<latchkey::Settings>(*std::move(read)));
 }

@@ -1,6 +1,7 @@
 #include "server/main/listen_check.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +11,15 @@
 #include <memory>
 
 namespace latchkey {
+namespace {
+
+std::string HostOf(const std::string& address) {
+  std::string host = address.substr(0, address.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return host;
+}
+
+}  // namespace
 
 absl::Status CheckListenAddress(const std::string& address) {
   const auto colon = address.rfind(':');
@@ -23,8 +33,7 @@ absl::Status CheckListenAddress(const std::string& address) {
   if (parsed.ec != std::errc() || parsed.ptr != end || port < 0 || port > 65535) {
     return absl::InvalidArgumentError(wrong + "the port must be a number from 0 to 65535");
   }
-  std::string host = address.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const std::string host = HostOf(address);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -44,6 +53,27 @@ absl::Status CheckListenAddress(const std::string& address) {
   close(fd);
   if (free) return absl::OkStatus();
   return absl::UnavailableError(wrong + why + "; choose another with --listen-address");
+}
+
+bool IsLoopback(const std::string& address) {
+  const std::string host = HostOf(address);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return false;
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    if (one->ai_family == AF_INET) {
+      const auto* in = reinterpret_cast<const sockaddr_in*>(one->ai_addr);
+      if (ntohl(in->sin_addr.s_addr) >> 24 != 127) return false;
+    } else if (one->ai_family == AF_INET6) {
+      const auto* in = reinterpret_cast<const sockaddr_in6*>(one->ai_addr);
+      if (!IN6_IS_ADDR_LOOPBACK(&in->sin6_addr)) return false;
+    } else {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace latchkey

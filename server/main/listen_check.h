@@ -11,4 +11,7 @@ namespace latchkey {
 // machine's. A port that is free now may be taken a moment later.
 absl::Status CheckListenAddress(const std::string& address);
 
+// Whether only this machine can reach it. For an address that has passed the check.
+bool IsLoopback(const std::string& address);
+
 }  // namespace latchkey

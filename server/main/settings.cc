@@ -10,6 +10,8 @@
 #include "absl/time/time.h"
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/request_checks.h"
+#include "server/main/access_file.h"
+#include "server/main/one_line.h"
 #include <CLI/CLI.hpp>
 #include <toml++/toml.h>
 
@@ -19,21 +21,7 @@ namespace {
 constexpr char kNamespacesTable[] = "namespaces";
 constexpr char kOtherNamespaces[] = "*";
 
-// A message repeats what stands in the file, which may be anything; it stays one line of text.
-std::string OnOneLine(const std::string& text) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string line;
-  for (const char byte : text) {
-    const auto code = static_cast<unsigned char>(byte);
-    if (code >= ' ' && code != 0x7F) {
-      line += byte;
-    } else {
-      line += {'\\', 'x', kDigits[code / 16], kDigits[code % 16]};
-    }
-  }
-  return line;
-}
-
+// A message repeats what stands in the file, which may be anything.
 absl::Status Wrong(const std::string& where, const std::string& what) {
   return absl::InvalidArgumentError(OnOneLine(where + ": " + what));
 }
@@ -123,6 +111,21 @@ const std::map<std::string, NamespaceSetting>& NamespaceSettingsByName() {
         [](const std::string& v, N& n) {
           return Assign(ParseNumber(v, 1, UINT64_MAX), n.live_records_max);
         }}},
+      {"stored_bytes_max",
+       {"most bytes on the disk, results included; 0: no such quota [0]",
+        [](const std::string& v, N& n) {
+          return Assign(ParseNumber(v, 0, UINT64_MAX), n.stored_bytes_max);
+        }}},
+      {"new_keys_per_second_max",
+       {"most grants on absent keys a second; 0: no such quota [0]",
+        [](const std::string& v, N& n) {
+          return Assign(ParseNumber(v, 0, 1'000'000'000), n.new_keys_per_second_max);
+        }}},
+      {"waiters_max",
+       {"most calls that wait, on all its keys; 0: no such quota [0]",
+        [](const std::string& v, N& n) {
+          return Assign(ParseNumber(v, 0, UINT64_MAX), n.waiters_max);
+        }}},
   };
   return settings;
 }
@@ -133,6 +136,28 @@ struct Draft {
   NamespaceSettings others;
   std::map<std::string, std::map<std::string, std::string>> named;
 };
+
+absl::Status SetText(const std::string& value, std::string& out) {
+  if (value.empty()) return absl::InvalidArgumentError("the value is empty");
+  out = value;
+  return absl::OkStatus();
+}
+
+std::vector<Setting> CredentialSettings() {
+  using S = Settings;
+  return {
+      {"access_file", "who may do what; without it everybody may do everything",
+       [](const std::string& v, S& s) { return SetText(v, s.access_file); }},
+      {"tls_certificate", "PEM file with the server's certificate, and its chain",
+       [](const std::string& v, S& s) { return SetText(v, s.tls.certificate); }},
+      {"tls_key", "PEM file with its private key",
+       [](const std::string& v, S& s) { return SetText(v, s.tls.key); }},
+      {"tls_client_ca", "PEM file with the authorities of callers' certificates",
+       [](const std::string& v, S& s) { return SetText(v, s.tls.client_ca); }},
+      {"insecure_listen", "listen beyond loopback also without access file or TLS",
+       [](const std::string& v, S& s) { return Assign(ParseBool(v), s.insecure_listen); }, true},
+  };
+}
 
 std::vector<Setting> MakeSettings(Draft& draft) {
   using S = Settings;
@@ -169,6 +194,7 @@ std::vector<Setting> MakeSettings(Draft& draft) {
       {"log_keys", "write keys into the log, not their hashes",
        [](const std::string& v, S& s) { return Assign(ParseBool(v), s.log_keys); }, true},
   };
+  for (Setting& setting : CredentialSettings()) all.push_back(std::move(setting));
   for (const auto& [name, setting] : NamespaceSettingsByName()) {
     all.push_back(
         {name, std::string(setting.help) + "; of namespaces that the file does not name",
@@ -194,6 +220,7 @@ absl::Status Apply(const Setting& setting, const std::string& value, const std::
   if (auto set = setting.set(value, draft.settings); !set.ok()) {
     return Wrong(where, std::string(set.message()));
   }
+  draft.settings.given[setting.name] = value;
   return absl::OkStatus();
 }
 
@@ -326,6 +353,10 @@ absl::StatusOr<Duration> ParseDuration(const std::string& text) {
   return absl::ToChronoNanoseconds(parsed);
 }
 
+bool IsReloadable(const std::string& setting) {
+  return setting == "log_level" || NamespaceSettingsByName().contains(setting);
+}
+
 absl::StatusOr<CommandLine> ReadSettings(int argc, const char* const* argv) {
   Draft draft;
   draft.settings.server.listen_address = "127.0.0.1:7420";
@@ -340,6 +371,10 @@ absl::StatusOr<CommandLine> ReadSettings(int argc, const char* const* argv) {
       "Exit codes: 0 ended as asked, 2 wrong settings or cannot start, 3 the store failed.");
   std::string config;
   app.add_option("--config", config, "TOML file with settings and [namespaces.NAME] tables");
+  std::string new_token;
+  app.add_option("--new-token", new_token,
+                 "prints a new bearer token and its line for the access file, and ends; write "
+                 "\"NAME NAMESPACE=ROLE...\"");
   std::map<std::string, std::string> flags;
   for (const Setting& setting : all) {
     auto* flag = app.add_option(FlagName(setting), flags[setting.name], setting.help);
@@ -354,6 +389,7 @@ absl::StatusOr<CommandLine> ReadSettings(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(std::string(error.what()) + "; see latchkeyd --help");
   }
+  if (app.count("--new-token") > 0) return MintToken(new_token);
   if (const char* variable = std::getenv("LATCHKEY_CONFIG");
       config.empty() && variable != nullptr) {
     config = variable;

@@ -3,12 +3,14 @@
 // setting. A flag beats the environment, which beats the file.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
 
 #include "absl/status/statusor.h"
 #include "server/service/server.h"
+#include "server/service/server_tls.h"
 
 namespace latchkey {
 
@@ -20,7 +22,17 @@ struct Settings {
   std::string log_level = "info";
   // Writes keys into log lines in place of their hashes.
   bool log_keys = false;
+  // Empty: everybody may do everything.
+  std::string access_file;
+  // `certificate` empty: no TLS.
+  TlsFiles tls;
+  bool insecure_listen = false;
+  // What was given, but for the tables of namespaces: the settings by name, in their own words.
+  std::map<std::string, std::string> given;
 };
+
+// Whether a reload of the settings changes it; the others need a restart.
+bool IsReloadable(const std::string& setting);
 
 // What the command line asks for: to run with these settings, or to print a text and end well.
 using CommandLine = std::variant<Settings, std::string>;

@@ -13,7 +13,7 @@ namespace latchkey {
 
 struct Partition::Entry {
   Entry(std::string key, const NamespaceSettings& namespace_settings, std::uint64_t its_number)
-      : store_key(std::move(key)), settings(namespace_settings), number(its_number) {}
+      : store_key(std::move(key)), settings(&namespace_settings), number(its_number) {}
 
   std::string_view name_space() const { return storage::SplitStoreKey(store_key).name_space; }
   std::string_view key() const { return storage::SplitStoreKey(store_key).key; }
@@ -24,7 +24,7 @@ struct Partition::Entry {
   std::size_t waiting() const { return waiters == nullptr ? 0 : waiters->size(); }
 
   const std::string store_key;
-  const NamespaceSettings& settings;
+  const NamespaceSettings* settings;
   const std::uint64_t number;  // of all entries that the partition made
   KeyState state;
   storage::Revision revision = 0;

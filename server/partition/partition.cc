@@ -11,6 +11,7 @@
 #include "server/partition/entry.h"
 #include "server/partition/fail_stop.h"
 #include "server/partition/live_counts.h"
+#include "server/partition/quotas.h"
 #include "server/partition/refusals.h"
 #include "server/partition/reply_gathering.h"
 #include "server/retention/retention.h"
@@ -60,6 +61,7 @@ void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime ta
   ReplyGathering replies;
   std::vector<Work> backlog = std::exchange(backlog_, {});
   now_ = environment_.retention->At(environment_.clock->Monotonic());
+  FollowSettings();
   ExtendLeasesAfterStall();
   last_process_ = now_.monotonic;
   std::vector<Entry*> entries;
@@ -83,6 +85,16 @@ void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime ta
   }
   SendAnswers();
   DropIdleEntries();
+}
+
+// What is in memory was loaded under the settings of its time.
+void Partition::FollowSettings() {
+  const void* const version = environment_.namespaces->version();
+  if (version == settings_version_) return;
+  settings_version_ = version;
+  for (auto& [store_key, entry] : entries_) {
+    entry->settings = &environment_.namespaces->Get(entry->name_space());
+  }
 }
 
 void Partition::ExtendLeasesAfterStall() {
@@ -217,7 +229,7 @@ Context Partition::ContextFor(const Entry& entry) const {
   Context context;
   context.now = now_;
   context.limits = environment_.limits;
-  context.settings = &entry.settings;
+  context.settings = entry.settings;
   context.highest_token = highest_token_;
   context.waiters = static_cast<std::uint32_t>(entry.waiting());
   context.name_space = entry.name_space();
@@ -235,14 +247,13 @@ Context Partition::ContextFor(const Entry& entry, const Call& call) const {
     if (acquire->request->has_first_sent_at()) {
       context.horizon = environment_.retention->HorizonOf(entry.name_space());
     }
-    if (context.creation_refusal == v1::Refusal::REASON_UNSPECIFIED &&
-        environment_.live_counts->Get(entry.name_space()).live() >=
-            entry.settings.live_records_max) {
-      context.creation_refusal = v1::Refusal::QUOTA_EXCEEDED;
-    }
   } else if (const auto* check = std::get_if<CheckResultExchange>(&call.operation);
              check != nullptr && check->request->has_first_sent_at()) {
     context.horizon = environment_.retention->HorizonOf(entry.name_space());
+  }
+  if (context.creation_refusal == v1::Refusal::REASON_UNSPECIFIED) {
+    context.quota = QuotaFor(entry, call);
+    if (context.quota.has_value()) context.creation_refusal = v1::Refusal::QUOTA_EXCEEDED;
   }
   return context;
 }
@@ -280,6 +291,7 @@ void Partition::Apply(Entry& entry, const Step& step, State::State before) {
   }
   const State::State after = entry.state_now();
   if (step.granted) {
+    if (before != State::IN_DOUBT) CountKey(entry);
     entry.grant_replies = 0;
     ended_attempts_.Supersede(entry.store_key, entry.state.record->attempt_id(), now_.monotonic);
   }
@@ -394,6 +406,9 @@ void Partition::FailEverything() {
       waiter.call->Finish(StorageUnavailable());
     for (const Waiter& waiter : entry->waiters->checks()) waiter.call->Finish(StorageUnavailable());
     environment_.waiters->fetch_sub(entry->waiting());
+    if (environment_.quotas != nullptr) {
+      environment_.quotas->RemoveWaiters(entry->name_space(), entry->waiting());
+    }
   }
   visited_.clear();
   staged_.clear();

@@ -27,6 +27,7 @@ namespace latchkey {
 class FailStop;
 class LiveCounts;
 class Namespaces;
+class Quotas;
 class Retention;
 
 // Hears what the partitions decide, for logs and metrics. Called on partition threads, before the
@@ -53,6 +54,8 @@ struct PartitionEnvironment {
   std::atomic<std::size_t>* waiters = nullptr;
   // New records are refused.
   std::atomic<bool>* storage_full = nullptr;
+  // Unset: nobody counts, and only live records have a quota.
+  Quotas* quotas = nullptr;
 };
 
 // A gap longer than this between two batches means that nobody could renew meanwhile.
@@ -96,6 +99,7 @@ class Partition {
   };
 
   // The steps of a batch, in this order.
+  void FollowSettings();
   void ExtendLeasesAfterStall();
   // Adds the entries that the work is for, as far as it is for one, in its order.
   bool Load(std::span<const Work> work, std::vector<Entry*>& entries);
@@ -115,6 +119,10 @@ class Partition {
   Context ContextFor(const Entry& entry) const;
   Context ContextFor(const Entry& entry, const Call& call) const;
   Step DecideCall(Entry& entry, Call& call);
+  // The quota that keeps a new record, or a checkpoint that grows, from being taken.
+  std::optional<QuotaReached> QuotaFor(const Entry& entry, const Call& call) const;
+  // A run has begun.
+  void CountKey(const Entry& entry);
   bool MustWaitForToken(const Entry& entry, const Call& call) const;
   void LapseIfDue(Entry& entry, MonotonicTime arrived);
   // Follows up a step: what it changed is staged, counted and timed, and whom it frees is served.
@@ -154,6 +162,8 @@ class Partition {
   // Held keys, keys with waiters, and the keys of the batch at hand.
   absl::flat_hash_map<std::string, std::unique_ptr<Entry>> entries_;
   std::uint64_t entries_made_ = 0;
+  // Of the settings that the entries have.
+  const void* settings_version_ = nullptr;
   // What falls due at one moment does so in the order in which the keys, or the calls, came.
   TimerQueue<std::pair<std::uint64_t, Entry*>> lease_timers_;
   struct WaitTimer {

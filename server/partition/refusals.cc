@@ -56,6 +56,15 @@ Refusal WaitersLimit(std::size_t waiters_max, bool of_this_key) {
           kRetryBusy};
 }
 
+Refusal WaitersQuota(std::uint64_t waiters_max) {
+  const std::string most = std::to_string(waiters_max);
+  return {R::QUOTA_EXCEEDED,
+          "the namespace has all of its " + most +
+              " waiting calls; ask again without waiting, or later",
+          {{"quota", "waiters_max"}, {"waiters_max", most}},
+          kRetryBusy};
+}
+
 Refusal EndedByRelease() {
   return {R::ATTEMPT_ENDED, "this attempt's wait was ended by a Release", {}, {}};
 }

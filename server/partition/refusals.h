@@ -15,6 +15,8 @@ Refusal Overloaded();
 Refusal SupersededByRetry();
 // On one key, or in all.
 Refusal WaitersLimit(std::size_t waiters_max, bool of_this_key);
+// In the namespace.
+Refusal WaitersQuota(std::uint64_t waiters_max);
 Refusal EndedByRelease();
 
 // Answers work that cannot be done any more because the store has failed.

@@ -7,6 +7,7 @@
 #include "server/partition/checked_decide.h"
 #include "server/partition/entry.h"
 #include "server/partition/partition.h"
+#include "server/partition/quotas.h"
 #include "server/partition/refusals.h"
 
 namespace latchkey {
@@ -67,6 +68,13 @@ void Partition::Enqueue(Entry& entry, Call& call) {
     AnswerLater(call, WaitersLimit(limits.waiters_total, false));
     return;
   }
+  const std::uint64_t waiters_max = entry.settings->waiters_max;
+  if (environment_.quotas != nullptr &&
+      !environment_.quotas->AddWaiter(entry.name_space(), waiters_max)) {
+    environment_.waiters->fetch_sub(1);
+    AnswerLater(call, WaitersQuota(waiters_max));
+    return;
+  }
   if (acquire != nullptr) {
     queue.AddAcquire(waiter);
   } else {
@@ -79,6 +87,7 @@ void Partition::RemoveWaiter(Entry& entry, const Waiter& waiter) {
   wait_timers_.Remove(waiter.deadline, TimerOf(entry, *waiter.call));
   entry.waiters->Remove(waiter.call);
   environment_.waiters->fetch_sub(1);
+  if (environment_.quotas != nullptr) environment_.quotas->RemoveWaiters(entry.name_space());
 }
 
 void Partition::EndWait(Entry& entry, const Call* call, std::optional<Refusal> refusal) {

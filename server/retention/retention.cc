@@ -51,13 +51,16 @@ void Retention::Tick() {
   retention_clock_.Tick(clock_.Monotonic(), clock_.Wall());
 }
 
-absl::Status Retention::Save() {
+absl::Status Retention::Save() { return SaveFor(namespaces_); }
+
+absl::Status Retention::SaveFor(const Namespaces& namespaces) {
+  MutexLock saving(saving_);
   storage::v1::StoreState next;
   {
     MutexLock lock(mutex_);
     next = state_;
     next.set_retention_clock_nanos(ToNanos(retention_clock_.RetentionAt(clock_.Monotonic())));
-    RaiseHorizons(next);
+    RaiseHorizons(namespaces, next);
   }
   Failpoint("saving_retention");
   if (auto saved = store_.SaveState(next); !saved.ok()) return saved;
@@ -67,7 +70,7 @@ absl::Status Retention::Save() {
   return absl::OkStatus();
 }
 
-void Retention::RaiseHorizons(storage::v1::StoreState& state) const {
+void Retention::RaiseHorizons(const Namespaces& namespaces, storage::v1::StoreState& state) {
   const std::int64_t now = state.retention_clock_nanos();
   auto& horizons = *state.mutable_horizon_nanos();
   const auto raise = [&](const std::string& name, const NamespaceSettings& settings) {
@@ -76,12 +79,12 @@ void Retention::RaiseHorizons(storage::v1::StoreState& state) const {
         horizons.contains(name) ? HorizonIn(state, name) : HorizonIn(state, kOthers);
     horizons[name] = std::max(before, now - settings.key_retention.count());
   };
-  for (const auto& [name, settings] : namespaces_.named()) raise(name, settings);
-  raise(kOthers, namespaces_.others());
+  for (const auto& [name, settings] : namespaces.named()) raise(name, settings);
+  raise(kOthers, namespaces.others());
   // One that had settings of its own is one of the others now, also if it gets new ones later.
   const std::int64_t others = HorizonIn(state, kOthers);
   for (auto& [name, horizon] : horizons) {
-    if (!namespaces_.IsNamed(name)) horizon = std::max(horizon, others);
+    if (!namespaces.IsNamed(name)) horizon = std::max(horizon, others);
   }
 }
 

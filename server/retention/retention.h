@@ -37,6 +37,9 @@ class Retention {
   void Tick();
   // Writes down the clock and the horizons. What is past them may be reclaimed from then on.
   absl::Status Save();
+  // The same for settings that are about to replace those given at the start: nothing is forgotten
+  // under them before it is written down that it may be.
+  absl::Status SaveFor(const Namespaces& next);
 
   // The time, for a batch that begins at `monotonic`.
   Now At(MonotonicTime monotonic) const;
@@ -53,12 +56,15 @@ class Retention {
  private:
   Retention(storage::RecordStore& store, const Namespaces& namespaces, Clock& clock,
             Options options, storage::v1::StoreState state);
-  void RaiseHorizons(storage::v1::StoreState& state) const;
+  static void RaiseHorizons(const Namespaces& namespaces, storage::v1::StoreState& state);
 
   storage::RecordStore& store_;
   const Namespaces& namespaces_;
   Clock& clock_;
   const Options options_;
+
+  // One at a time: each writes what the one before it wrote, and more.
+  Mutex saving_;
 
   mutable Mutex mutex_;
   RetentionClock retention_clock_ GUARDED_BY(mutex_);

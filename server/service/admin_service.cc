@@ -32,18 +32,26 @@ class ListCall final : public grpc::ServerUnaryReactor {
   const std::size_t page_bytes_;
 };
 
+// For calls that concern all namespaces.
+template <class Request>
+std::optional<Refusal> CheckCaller(const CallEnvironment& environment,
+                                   const grpc::CallbackServerContext& context) {
+  return CallerOf(environment.access, context).CheckEverywhere(RoleEverywhereFor<Request>::kRole);
+}
+
 }  // namespace
 
-grpc::ServerUnaryReactor* AdminService::GetRecord(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* AdminService::GetRecord(grpc::CallbackServerContext* context,
                                                   const v1::GetRecordRequest* request,
                                                   v1::GetRecordResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, *context, *request, response);
 }
 
 grpc::ServerUnaryReactor* AdminService::ListRecords(grpc::CallbackServerContext* context,
                                                     const v1::ListRecordsRequest* request,
                                                     v1::ListRecordsResponse* response) {
-  if (auto refusal = environment_.Check(*request)) {
+  Caller caller = CallerOf(environment_.access, *context);
+  if (auto refusal = environment_.Check(*request, caller)) {
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
   auto* call = new ListCall(lister_, environment_.reply_budget, environment_.limits.page_bytes);
@@ -51,27 +59,30 @@ grpc::ServerUnaryReactor* AdminService::ListRecords(grpc::CallbackServerContext*
   return call;
 }
 
-grpc::ServerUnaryReactor* AdminService::ResolveOutcome(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* AdminService::ResolveOutcome(grpc::CallbackServerContext* context,
                                                        const v1::ResolveOutcomeRequest* request,
                                                        v1::ResolveOutcomeResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, *context, *request, response);
 }
 
-grpc::ServerUnaryReactor* AdminService::ForceRelease(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* AdminService::ForceRelease(grpc::CallbackServerContext* context,
                                                      const v1::ForceReleaseRequest* request,
                                                      v1::ForceReleaseResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, *context, *request, response);
 }
 
-grpc::ServerUnaryReactor* AdminService::DeleteRecord(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* AdminService::DeleteRecord(grpc::CallbackServerContext* context,
                                                      const v1::DeleteRecordRequest* request,
                                                      v1::DeleteRecordResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, *context, *request, response);
 }
 
 grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerContext* context,
                                                         const v1::GetServerStatusRequest*,
                                                         v1::GetServerStatusResponse* response) {
+  if (auto refusal = CheckCaller<v1::GetServerStatusRequest>(environment_, *context)) {
+    return FinishAtOnce(context, ToGrpcStatus(*refusal));
+  }
   fill_status_(response);
   return FinishAtOnce(context, grpc::Status::OK);
 }
@@ -79,18 +90,29 @@ grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* AdminService::ClearRestoreDoubt(grpc::CallbackServerContext* context,
                                                           const v1::ClearRestoreDoubtRequest*,
                                                           v1::ClearRestoreDoubtResponse*) {
+  if (auto refusal = CheckCaller<v1::ClearRestoreDoubtRequest>(environment_, *context)) {
+    return FinishAtOnce(context, ToGrpcStatus(*refusal));
+  }
   return FinishAtOnce(context, NotImplemented("ClearRestoreDoubt"));
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext* context,
                                                      const v1::CreateBackupRequest*,
                                                      v1::CreateBackupResponse*) {
+  if (auto refusal = CheckCaller<v1::CreateBackupRequest>(environment_, *context)) {
+    return FinishAtOnce(context, ToGrpcStatus(*refusal));
+  }
   return FinishAtOnce(context, NotImplemented("CreateBackup"));
 }
 
 grpc::ServerWriteReactor<v1::WatchRecordsResponse>* AdminService::WatchRecords(
-    grpc::CallbackServerContext*, const v1::WatchRecordsRequest*) {
+    grpc::CallbackServerContext* context, const v1::WatchRecordsRequest* request) {
   using Reactor = grpc::ServerWriteReactor<v1::WatchRecordsResponse>;
+  Caller caller = CallerOf(environment_.access, *context);
+  if (auto refusal = caller.Check(RoleFor<v1::WatchRecordsRequest>::kRole,
+                                  NamespaceOrDefault(request->namespace_()))) {
+    return new EndedStream<Reactor>(ToGrpcStatus(*refusal));
+  }
   return new EndedStream<Reactor>(NotImplemented("WatchRecords"));
 }
 

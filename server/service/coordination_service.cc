@@ -6,40 +6,41 @@
 
 namespace latchkey {
 
-grpc::ServerUnaryReactor* CoordinationService::AcquireLock(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* CoordinationService::AcquireLock(grpc::CallbackServerContext* context,
                                                            const v1::AcquireLockRequest* request,
                                                            v1::AcquireLockResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, *context, *request, response);
 }
 
-grpc::ServerUnaryReactor* CoordinationService::RenewLease(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* CoordinationService::RenewLease(grpc::CallbackServerContext* context,
                                                           const v1::RenewLeaseRequest* request,
                                                           v1::RenewLeaseResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, *context, *request, response);
 }
 
-grpc::ServerUnaryReactor* CoordinationService::CheckResult(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* CoordinationService::CheckResult(grpc::CallbackServerContext* context,
                                                            const v1::CheckResultRequest* request,
                                                            v1::CheckResultResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, *context, *request, response);
 }
 
-grpc::ServerUnaryReactor* CoordinationService::RecordResult(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* CoordinationService::RecordResult(grpc::CallbackServerContext* context,
                                                             const v1::RecordResultRequest* request,
                                                             v1::RecordResultResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, *context, *request, response);
 }
 
-grpc::ServerUnaryReactor* CoordinationService::Release(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* CoordinationService::Release(grpc::CallbackServerContext* context,
                                                        const v1::ReleaseRequest* request,
                                                        v1::ReleaseResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, *context, *request, response);
 }
 
 grpc::ServerUnaryReactor* CoordinationService::IssueKey(grpc::CallbackServerContext* context,
                                                         const v1::IssueKeyRequest* request,
                                                         v1::IssueKeyResponse* response) {
-  if (auto refusal = environment_.Check(*request)) {
+  Caller caller = CallerOf(environment_.access, *context);
+  if (auto refusal = environment_.Check(*request, caller)) {
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
   if (auto refusal = environment_.NotServing()) {

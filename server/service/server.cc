@@ -7,10 +7,11 @@
 #include "server/service/admin_service.h"
 #include "server/service/coordination_service.h"
 #include "server/service/record_lister.h"
+#include "server/service/reflection_service.h"
 #include "server/service/server_status.h"
+#include "server/service/stored_bytes.h"
 #include "storage/record_store.h"
 #include <grpc/health/v1/health.pb.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
@@ -54,12 +55,14 @@ struct Server::Services {
         lister(environment, store),
         coordination(environment),
         admin(environment, lister,
-              [&server](v1::GetServerStatusResponse* response) { server.FillStatus(response); }) {}
+              [&server](v1::GetServerStatusResponse* response) { server.FillStatus(response); }),
+        reflection(call_environment.access) {}
 
   const CallEnvironment environment;
   RecordLister lister;
   CoordinationService coordination;
   AdminService admin;
+  ReflectionService reflection;
 };
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
@@ -77,6 +80,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 Server::Server(ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
                std::function<void(const std::string&)> on_failure)
     : options_(std::move(options)),
+      namespaces_(options_.namespaces),
+      access_(options_.access == nullptr ? nullptr : std::make_unique<Access>(options_.access)),
       store_(std::move(store)),
       clock_(clock),
       fail_stop_(std::move(on_failure)),
@@ -86,15 +91,15 @@ Server::Server(ServerOptions options, std::unique_ptr<storage::RecordStore> stor
 Server::~Server() { (void)Shutdown(Duration::zero()); }
 
 absl::Status Server::StartParts(PartitionObserver& observer) {
-  auto retention = Retention::Start(*store_, options_.namespaces, clock_,
-                                    {options_.accept_clock_step, options_.limits});
+  auto retention =
+      Retention::Start(*store_, namespaces_, clock_, {options_.accept_clock_step, options_.limits});
   if (!retention.ok()) return retention.status();
   retention_ = *std::move(retention);
   housekeeper_ = std::make_unique<Housekeeper>(*store_, *retention_, fail_stop_,
                                                options_.storage_reserve_bytes);
   PartitionEnvironment environment;
   environment.limits = &options_.limits;
-  environment.namespaces = &options_.namespaces;
+  environment.namespaces = &namespaces_;
   environment.clock = &clock_;
   environment.store = store_.get();
   environment.retention = retention_.get();
@@ -102,6 +107,7 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
   environment.fail_stop = &fail_stop_;
   environment.observer = &observer;
   environment.storage_full = &housekeeper_->storage_full();
+  environment.quotas = &quotas_;
   partitions_ = std::make_unique<Partitions>(environment, options_.partitions);
   absl::Status started = partitions_->Start();
   if (!absl::IsDataLoss(started)) return started;
@@ -113,13 +119,12 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
 
 absl::Status Server::StartGrpc() {
   services_ = std::make_unique<Services>(
-      CallEnvironment{options_.limits, options_.namespaces, clock_, *retention_, *partitions_,
-                      reply_budget_, fail_stop_, shut_down_},
+      CallEnvironment{options_.limits, namespaces_, clock_, *retention_, *partitions_,
+                      reply_budget_, fail_stop_, shut_down_, access_.get()},
       *this, *store_);
-  housekeeper_->Start(
-      [this] { services_->coordination.sessions().BreakUnread(clock_.Monotonic()); });
+  stored_bytes_ = std::make_unique<StoredBytes>(*store_, namespaces_, live_counts_, quotas_);
+  housekeeper_->Start([this] { KeepHouse(); });
   grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // gRPC's own health service has no descriptor; naming ours links it, so that reflection can show
   // it.
   (void)grpc::health::v1::HealthCheckRequest::descriptor();
@@ -134,9 +139,13 @@ absl::Status Server::StartGrpc() {
       GRPC_ARG_MAX_CONCURRENT_STREAMS,
       static_cast<int>(options_.limits.waiters_total + options_.limits.queued_calls));
   KeepAlive(builder);
-  builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort(
+      options_.listen_address,
+      options_.credentials != nullptr ? options_.credentials : grpc::InsecureServerCredentials(),
+      &port_);
   builder.RegisterService(&services_->coordination);
   builder.RegisterService(&services_->admin);
+  builder.RegisterService(&services_->reflection);
   if (options_.configure_grpc) options_.configure_grpc(builder);
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr || port_ == 0) {
@@ -144,6 +153,26 @@ absl::Status Server::StartGrpc() {
   }
   SetHealth(*grpc_server_, true);
   return absl::OkStatus();
+}
+
+void Server::KeepHouse() {
+  services_->coordination.sessions().BreakUnread(clock_.Monotonic());
+  stored_bytes_->LookNowAndThen();
+}
+
+// First it is written down what may be forgotten under them, then it may be.
+absl::Status Server::ReplaceNamespaces(const Namespaces& next) {
+  if (absl::Status saved = retention_->SaveFor(next); !saved.ok()) {
+    fail_stop_.Trip(std::string(saved.message()));
+    return saved;
+  }
+  namespaces_.Replace(next);
+  return absl::OkStatus();
+}
+
+void Server::ReplaceAccess(std::shared_ptr<const AccessRules> rules) {
+  access_->Replace(std::move(rules));
+  services_->coordination.sessions().CheckCallers();
 }
 
 absl::Status Server::Shutdown(Duration drain) {
@@ -185,7 +214,7 @@ void Server::FillStatus(v1::GetServerStatusResponse* response) const {
   response->set_clock_in_doubt(retention_->clock_in_doubt());
   response->set_partitions(static_cast<std::uint32_t>(partitions_->count()));
   FillLimits(options_.limits, response->mutable_limits());
-  FillNamespaces(options_.namespaces, live_counts_, *retention_, response);
+  FillNamespaces(namespaces_, live_counts_, quotas_, *retention_, response);
 }
 
 }  // namespace latchkey

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "server/access/access.h"
 #include "server/calls/reply_budget.h"
 #include "server/machine/limits.h"
 #include "server/machine/namespaces.h"
@@ -18,18 +19,22 @@
 #include "server/partition/live_counts.h"
 #include "server/partition/partition.h"
 #include "server/partition/partitions.h"
+#include "server/partition/quotas.h"
 #include "server/retention/retention.h"
 #include "server/service/housekeeper.h"
 
 namespace grpc {
 class Server;
 class ServerBuilder;
+class ServerCredentials;
 }  // namespace grpc
 namespace latchkey::storage {
 class RecordStore;
 }
 
 namespace latchkey {
+
+class StoredBytes;
 
 struct ServerOptions {
   // Host and port; port 0 takes a free one.
@@ -43,6 +48,10 @@ struct ServerOptions {
   bool accept_clock_step = false;
   Limits limits;
   Namespaces namespaces;
+  // Who may do what. Null: everybody may do everything.
+  std::shared_ptr<const AccessRules> access;
+  // Null: connections are not encrypted.
+  std::shared_ptr<grpc::ServerCredentials> credentials;
   // For tests: has the last word on the gRPC server before it starts. Empty: nothing.
   std::function<void(grpc::ServerBuilder& builder)> configure_grpc;
 };
@@ -65,6 +74,13 @@ class Server {
   // Says what a store may reclaim; lives as long as the server.
   const Retention& retention() const { return *retention_; }
 
+  // Puts other settings of namespaces in force, for every call that is decided from now on; leases
+  // and waits that there are go on. UNAVAILABLE, with nothing changed, if the store has failed.
+  absl::Status ReplaceNamespaces(const Namespaces& next);
+  // Puts other rules of access in force, for the next call and for the next frame of every session;
+  // ends the sessions of those whom they do not know. Only where there were rules at the start.
+  void ReplaceAccess(std::shared_ptr<const AccessRules> rules);
+
   // Ends service in order: health says NOT_SERVING, waits end with SHUTTING_DOWN, calls in flight
   // finish or are cut off after `drain`, partitions stop, the store syncs and closes.
   absl::Status Shutdown(Duration drain);
@@ -77,18 +93,24 @@ class Server {
          std::function<void(const std::string&)> on_failure);
   absl::Status StartParts(PartitionObserver& observer);
   absl::Status StartGrpc();
+  void KeepHouse();
 
   const ServerOptions options_;
+  // In force; as in the options at the start.
+  Namespaces namespaces_;
+  std::unique_ptr<Access> access_;
   const std::unique_ptr<storage::RecordStore> store_;
   Clock& clock_;
   FailStop fail_stop_;
   LiveCounts live_counts_;
+  Quotas quotas_;
   ReplyBudget reply_budget_;
   MonotonicTime started_at_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<Housekeeper> housekeeper_;
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<Services> services_;
+  std::unique_ptr<StoredBytes> stored_bytes_;
   std::unique_ptr<grpc::Server> grpc_server_;
   int port_ = 0;
   std::atomic<bool> shut_down_ = false;

@@ -15,6 +15,9 @@ void FillNamespace(const std::string& name, const NamespaceSettings& settings, W
   SetProto(settings.downstream_key_ttl, out->mutable_downstream_key_ttl());
   SetProto(settings.lease_duration_max, out->mutable_lease_duration_max());
   out->set_live_records_max(settings.live_records_max);
+  out->set_stored_bytes_max(settings.stored_bytes_max);
+  out->set_new_keys_per_second_max(settings.new_keys_per_second_max);
+  out->set_waiters_max(settings.waiters_max);
   SetProto(horizon, out->mutable_horizon());
   out->set_held(counts.held);
   out->set_in_doubt(counts.in_doubt);
@@ -62,14 +65,17 @@ void FillLimits(const Limits& limits, v1::GetServerStatusResponse::Limits* out) 
 }
 
 void FillNamespaces(const Namespaces& namespaces, const LiveCounts& live_counts,
-                    const Retention& retention, v1::GetServerStatusResponse* out) {
+                    const Quotas& quotas, const Retention& retention,
+                    v1::GetServerStatusResponse* out) {
   auto counts = live_counts.All();
   std::set<std::string> names;
   for (const auto& [name, settings] : namespaces.named()) names.insert(name);
   for (const auto& [name, count] : counts) names.insert(name);
   for (const auto& name : names) {
-    FillNamespace(name, namespaces.Get(name), retention.HorizonOf(name), counts[name],
-                  out->add_namespaces());
+    auto* shown = out->add_namespaces();
+    FillNamespace(name, namespaces.Get(name), retention.HorizonOf(name), counts[name], shown);
+    shown->set_stored_bytes(quotas.StoredBytes(name));
+    shown->set_waiters(quotas.Waiters(name));
   }
   FillNamespace("*", namespaces.others(), retention.HorizonOf("*"), {}, out->add_namespaces());
 }

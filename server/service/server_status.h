@@ -5,6 +5,7 @@
 #include "server/machine/limits.h"
 #include "server/machine/namespaces.h"
 #include "server/partition/live_counts.h"
+#include "server/partition/quotas.h"
 #include "server/retention/retention.h"
 
 namespace latchkey {
@@ -13,6 +14,7 @@ void FillLimits(const Limits& limits, v1::GetServerStatusResponse::Limits* out);
 
 // The namespaces that have settings of their own or live records, and "*" for all others.
 void FillNamespaces(const Namespaces& namespaces, const LiveCounts& live_counts,
-                    const Retention& retention, v1::GetServerStatusResponse* out);
+                    const Quotas& quotas, const Retention& retention,
+                    v1::GetServerStatusResponse* out);
 
 }  // namespace latchkey

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/calls/session.h"
+#include "server/service/caller_of.h"
 #include "server/service/grpc_status.h"
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/proto_buffer_reader.h>
@@ -49,7 +50,8 @@ class SessionStreams::Stream final
   Stream(SessionStreams& streams, grpc::CallbackServerContext& context)
       : streams_(streams),
         context_(context),
-        session_(std::make_shared<Session>(streams.environment_, *this)) {
+        session_(std::make_shared<Session>(streams.environment_, *this,
+                                           CallerOf(streams.environment_.access, context))) {
     StartRead(&in_);
   }
 
@@ -115,17 +117,27 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* SessionStreams::Ope
   }
   if (draining) stream->session()->Drain();
   if (too_many) stream->session()->OnRefused(TooManySessions(environment_.limits));
+  stream->session()->CheckCaller();
   return stream;
 }
 
 void SessionStreams::Drain() {
-  std::vector<std::shared_ptr<Session>> sessions;
   {
     MutexLock lock(mutex_);
     draining_ = true;
-    for (Stream* stream : streams_) sessions.push_back(stream->session());
   }
-  for (const auto& session : sessions) session->Drain();
+  for (const auto& session : OpenSessions()) session->Drain();
+}
+
+void SessionStreams::CheckCallers() {
+  for (const auto& session : OpenSessions()) session->CheckCaller();
+}
+
+std::vector<std::shared_ptr<Session>> SessionStreams::OpenSessions() {
+  MutexLock lock(mutex_);
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (Stream* stream : streams_) sessions.push_back(stream->session());
+  return sessions;
 }
 
 // With the lock, so that none of them ends meanwhile: breaking one calls nothing back here.

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <unordered_set>
+#include <vector>
 
 #include "base/mutex.h"
 #include "server/calls/call_environment.h"
@@ -10,6 +12,8 @@
 #include <grpcpp/support/server_callback.h>
 
 namespace latchkey {
+
+class Session;
 
 // Thread-safe. Outlives its streams.
 class SessionStreams {
@@ -22,12 +26,15 @@ class SessionStreams {
 
   // The server is going down: every stream ends as soon as its calls are answered.
   void Drain();
+  // Ends the streams of those whom the rules of access do not know any more.
+  void CheckCallers();
   // Breaks the streams whose clients do not read.
   void BreakUnread(MonotonicTime now);
 
  private:
   class Stream;
   void Forget(Stream* stream);
+  std::vector<std::shared_ptr<Session>> OpenSessions();
 
   const CallEnvironment& environment_;
   Mutex mutex_;

@@ -7,6 +7,7 @@
 
 #include "server/calls/budgeted_call.h"
 #include "server/calls/call_environment.h"
+#include "server/service/caller_of.h"
 #include "server/service/grpc_status.h"
 #include <grpcpp/support/server_callback.h>
 
@@ -40,12 +41,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public BudgetedCall<Req
   }
 };
 
-// Refuses a malformed request, and hands any other to the partition of its key.
+// Refuses a malformed request, and one that its caller may not make, and hands any other to the
+// partition of its key.
 template <class Request, class Response>
-grpc::ServerUnaryReactor* StartUnary(const CallEnvironment& environment, const Request& request,
+grpc::ServerUnaryReactor* StartUnary(const CallEnvironment& environment,
+                                     const grpc::ServerContextBase& context, const Request& request,
                                      Response* response) {
   auto* call = new UnaryCall<Request, Response>(environment, request, response);
-  if (auto refusal = environment.Check(request)) {
+  Caller caller = CallerOf(environment.access, context);
+  if (auto refusal = environment.Check(request, caller)) {
     static_cast<Call*>(call)->Finish(std::move(refusal));
   } else {
     environment.partitions.Submit(*call);

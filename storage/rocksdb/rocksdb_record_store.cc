@@ -12,6 +12,7 @@
 #include "storage/rocksdb/merged_scan.h"
 #include "storage/rocksdb/retention_filter.h"
 #include "storage/rocksdb/store_options.h"
+#include "storage/store_key.h"
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
@@ -229,6 +230,26 @@ std::optional<RecordStore::Space> RocksDbRecordStore::FreeSpace() {
   if (::statvfs(directory_.path().c_str(), &space) != 0) return std::nullopt;
   return Space{.free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize,
                .total_bytes = std::uint64_t{space.f_blocks} * space.f_frsize};
+}
+
+std::optional<std::uint64_t> RocksDbRecordStore::StoredBytes(std::string_view name_space) {
+  if (!latch_->Check().ok()) return std::nullopt;
+  const std::string first = MakeStoreKey(name_space, "");
+  std::string past = first;
+  past.back() = '\x01';
+  const rocksdb::Range range(first, past);
+  rocksdb::SizeApproximationOptions options;
+  options.include_memtables = true;
+  options.include_files = true;
+  std::uint64_t bytes = 0;
+  for (rocksdb::ColumnFamilyHandle* family : {live_, done_}) {
+    std::uint64_t of_family = 0;
+    const rocksdb::Status counted =
+        database_->GetApproximateSizes(options, family, &range, 1, &of_family);
+    if (!counted.ok()) return std::nullopt;
+    bytes += of_family;
+  }
+  return bytes;
 }
 
 absl::Status RocksDbRecordStore::Compact() {

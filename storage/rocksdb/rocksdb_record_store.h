@@ -63,6 +63,7 @@ class RocksDbRecordStore final : public RecordStore {
   std::uint64_t HighestToken() override;
   bool exclusive() const override { return true; }
   std::optional<Space> FreeSpace() override;
+  std::optional<std::uint64_t> StoredBytes(std::string_view name_space) override;
   absl::Status Close() override;
 
   // Compacts everything now, which drops what has expired. Takes as long as it takes.

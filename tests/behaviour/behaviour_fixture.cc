@@ -21,11 +21,12 @@ void Apply(const std::function<void(Request&)>& change, Request& request) {
 }
 
 template <class Stub, class Request, class Response>
-Reply<Response> SendOn(Stub& stub, const Request& request,
+Reply<Response> SendOn(Stub& stub, const std::string& token, const Request& request,
                        grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                     Response*)) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
   Reply<Response> reply;
   reply.status = (stub.*method)(&context, request, &reply.response);
   return reply;
@@ -46,9 +47,9 @@ std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const grpc::Status& status) {
 // The client library's session, waited for.
 class BehaviourTest::BlockingSession {
  public:
-  explicit BlockingSession(const std::string& address)
-      : transport_(
-            client::internal::MakeGrpcTransport(address, TransportKind::kSession, runtime_)) {}
+  BlockingSession(const std::string& address, const std::string& token)
+      : transport_(client::internal::MakeGrpcTransport(address, TransportKind::kSession, runtime_,
+                                                       {.token = token})) {}
   ~BlockingSession() {
     runtime_->Stop();
     transport_->Shutdown();
@@ -97,7 +98,7 @@ Reply<Response> BehaviourTest::Send(const Request& request,
                                     grpc::Status (v1::CoordinationService::Stub::*method)(
                                         grpc::ClientContext*, const Request&, Response*)) {
   auto& stub = coordination();  // starts the server, if that was not done before
-  return session_ != nullptr ? session_->Send(request) : SendOn(stub, request, method);
+  return session_ != nullptr ? session_->Send(request) : SendOn(stub, token_, request, method);
 }
 
 BehaviourTest::BehaviourTest() = default;
@@ -123,7 +124,12 @@ void BehaviourTest::StartServer(const std::function<void(ServerOptions&)>& chang
   auto channel = grpc::CreateChannel(address(), grpc::InsecureChannelCredentials());
   coordination_ = v1::CoordinationService::NewStub(channel);
   admin_ = v1::AdminService::NewStub(channel);
-  if (over_session()) session_ = std::make_unique<BlockingSession>(address());
+  ActAs(token_);
+}
+
+void BehaviourTest::ActAs(const std::string& token) {
+  token_ = token;
+  if (over_session()) session_ = std::make_unique<BlockingSession>(address(), token_);
 }
 
 void BehaviourTest::StopServer() {
@@ -205,7 +211,7 @@ Reply<v1::ReleaseResponse> BehaviourTest::Release(const std::string& key, std::u
 v1::Record BehaviourTest::Get(const std::string& key) {
   v1::GetRecordRequest request;
   request.set_key(key);
-  auto reply = SendOn(admin(), request, &v1::AdminService::Stub::GetRecord);
+  auto reply = SendOn(admin(), token_, request, &v1::AdminService::Stub::GetRecord);
   EXPECT_TRUE(reply.ok()) << reply.reason();
   return reply.response.record();
 }
@@ -228,24 +234,24 @@ Reply<v1::ResolveOutcomeResponse> BehaviourTest::Resolve(
     const std::string& key, std::uint64_t token, v1::ResolveOutcomeRequest::Outcome outcome) {
   auto request = AdminRequest<v1::ResolveOutcomeRequest>(key, token);
   request.set_outcome(outcome);
-  return SendOn(admin(), request, &v1::AdminService::Stub::ResolveOutcome);
+  return SendOn(admin(), token_, request, &v1::AdminService::Stub::ResolveOutcome);
 }
 
 Reply<v1::ForceReleaseResponse> BehaviourTest::ForceRelease(const std::string& key,
                                                             std::uint64_t token) {
-  return SendOn(admin(), AdminRequest<v1::ForceReleaseRequest>(key, token),
+  return SendOn(admin(), token_, AdminRequest<v1::ForceReleaseRequest>(key, token),
                 &v1::AdminService::Stub::ForceRelease);
 }
 
 Reply<v1::DeleteRecordResponse> BehaviourTest::Delete(const std::string& key, std::uint64_t token) {
-  return SendOn(admin(), AdminRequest<v1::DeleteRecordRequest>(key, token),
+  return SendOn(admin(), token_, AdminRequest<v1::DeleteRecordRequest>(key, token),
                 &v1::AdminService::Stub::DeleteRecord);
 }
 
 Reply<v1::ListRecordsResponse> BehaviourTest::List(const Change<v1::ListRecordsRequest>& change) {
   v1::ListRecordsRequest request;
   Apply(change, request);
-  return SendOn(admin(), request, &v1::AdminService::Stub::ListRecords);
+  return SendOn(admin(), token_, request, &v1::AdminService::Stub::ListRecords);
 }
 
 std::uint64_t BehaviourTest::MustAcquire(const std::string& key, const std::string& attempt_id,

@@ -118,6 +118,11 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
   void AwaitState(const std::string& key, State::State state);
   void AwaitWaiters(const std::string& key, std::uint32_t waiters);
 
+  // From now on every call carries this bearer token; empty: none. Opens a new session, if calls go
+  // over one.
+  void ActAs(const std::string& token);
+
+  Server& server() { return *server_; }
   v1::CoordinationService::Stub& coordination();
   v1::AdminService::Stub& admin();
   std::string address() const;
@@ -138,6 +143,7 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
   ShiftedClock clock_;
   CountingObserver observer_;
   TemporaryDirectory directory_;
+  std::string token_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<v1::CoordinationService::Stub> coordination_;
   std::unique_ptr<BlockingSession> session_;

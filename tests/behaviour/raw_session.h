@@ -20,7 +20,8 @@ using Stream = grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>
 // One stream, read as single answers.
 class RawSession {
  public:
-  explicit RawSession(v1::CoordinationService::Stub& stub) {
+  explicit RawSession(v1::CoordinationService::Stub& stub, const std::string& token = "") {
+    if (!token.empty()) context_.AddMetadata("authorization", "Bearer " + token);
     context_.set_deadline(std::chrono::system_clock::now() + 60s);
     stream_ = stub.Session(&context_);
   }
@@ -35,6 +36,20 @@ class RawSession {
     Answer answer = std::move(answers_.front());
     answers_.pop_front();
     return answer;
+  }
+  // The answer to this call, in whatever order they come.
+  Answer NextTo(std::uint64_t call_id) {
+    while (true) {
+      for (auto answer = answers_.begin(); answer != answers_.end(); ++answer) {
+        if (answer->call_id() != call_id) continue;
+        Answer found = std::move(*answer);
+        answers_.erase(answer);
+        return found;
+      }
+      if (Read()) continue;
+      ADD_FAILURE() << "the stream has ended";
+      return {};
+    }
   }
   v1::SessionResponse::HeartbeatReply NextHeartbeat() {
     while (heartbeats_.empty() && Read()) {

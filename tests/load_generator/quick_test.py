@@ -140,6 +140,23 @@ class BenchTest(unittest.TestCase):
             self.assertEqual(row["attackers"] > 0, row["part"] != "nothing")
             self.assertIn(row["part"], said)
 
+    def test_credentials(self):
+        rows, said = self.run_bench("credentials")
+        self.assertEqual([row["system"] for row in rows], ["no credentials", "token", "token, TLS"])
+        for row in rows:
+            self.assertGreater(row["flows_per_second"], 0)
+            self.assertIn(row["system"], said)
+
+    def test_tenants(self):
+        rows, said = self.run_bench("tenants")
+        self.assertEqual([row["part"] for row in rows],
+                         ["nobody", "a tenant without a quota", "at its quota, patient",
+                          "at its quota, asking at once"])
+        for row in rows:
+            self.assertGreater(row["flows_per_second"], 0)
+            self.assertEqual(row["tenant_answers_per_second"] > 0, row["part"] != "nobody")
+            self.assertIn(row["part"], said)
+
     def test_waiters(self):
         _, said = self.run_bench("waiters")
         self.assertIn("hand-overs", said)

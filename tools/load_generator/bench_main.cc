@@ -63,6 +63,8 @@ int main(int argc, char** argv) {
       {"scale", "rate, memory, restart and disk by records", latchkey::bench::BenchScale},
       {"contention", "hot keys, and very many leases", latchkey::bench::BenchContention},
       {"hostile", "good callers beside bad ones", latchkey::bench::BenchHostile},
+      {"credentials", "what a token, and TLS, cost a session", latchkey::bench::BenchCredentials},
+      {"tenants", "flows beside a tenant at its quota", latchkey::bench::BenchTenants},
       {"waiters", "many waiters on one key", latchkey::bench::BenchWaiters}};
   for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();
   CLI11_PARSE(app, argc, argv);

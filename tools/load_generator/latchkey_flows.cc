@@ -124,9 +124,10 @@ class SessionLoop final : public FlowLoop {
 
 class SessionDriver final : public Driver {
  public:
-  SessionDriver(const std::string& address, Flow flow)
+  SessionDriver(const std::string& address, Flow flow, const ClientOptions& client)
       : flow_(flow),
-        session_(client::internal::MakeGrpcTransport(address, TransportKind::kSession, runtime_)) {}
+        session_(client::internal::MakeGrpcTransport(address, TransportKind::kSession, runtime_,
+                                                     client)) {}
   ~SessionDriver() override {
     runtime_->Stop();
     session_->Shutdown();
@@ -156,12 +157,13 @@ const char* NameOf(Transport transport) {
 }
 
 std::unique_ptr<Driver> MakeLatchkeyDriver(Transport transport, const std::string& address,
-                                           Flow flow, int concurrency) {
+                                           Flow flow, int concurrency,
+                                           const ClientOptions& client) {
   switch (transport) {
     case Transport::kUnary:
       return std::make_unique<UnaryDriver>(address, flow, concurrency);
     case Transport::kSession:
-      return std::make_unique<SessionDriver>(address, flow);
+      return std::make_unique<SessionDriver>(address, flow, client);
   }
   return nullptr;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "latchkey/options.h"
 #include "tools/load_generator/closed_loop.h"
 
 namespace latchkey::bench {
@@ -29,8 +30,10 @@ inline constexpr Transport kFastest = kTransports[std::size(kTransports) - 1];
 // As in tables and JSON.
 const char* NameOf(Transport transport);
 
-// For a run of `concurrency` flows against the server at `address`, HOST:PORT.
+// For a run of `concurrency` flows against the server at `address`, HOST:PORT. Of `client`, what
+// protects a session's connection counts.
 std::unique_ptr<Driver> MakeLatchkeyDriver(Transport transport, const std::string& address,
-                                           Flow flow, int concurrency);
+                                           Flow flow, int concurrency,
+                                           const ClientOptions& client = {});
 
 }  // namespace latchkey::bench

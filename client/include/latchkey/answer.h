@@ -25,8 +25,8 @@ struct Error {
   // library's own: CANCELLED (by a stop token), CLIENT_CLOSED (its last handle went), WOULD_BLOCK
   // (a blocking call on a thread of the library), CLIENT_AFTER_FORK (a handle of the parent
   // process), CREATE_REQUIRED, OUTCOME_REQUIRED, UNDELIVERED_LIMIT, OUTCOME_DAMAGED (a file of the
-  // outbox could not be read). Empty where there is none, for example because the service could
-  // not be reached.
+  // outbox could not be read), TOKEN_IN_PLAINTEXT (see ClientOptions::token). Empty where there is
+  // none, for example because the service could not be reached.
   std::string reason = {};
   // For people.
   std::string message = {};

@@ -45,6 +45,19 @@ struct UndeliverableOutcome {
   Error error = {};
 };
 
+// An encrypted connection. The files are PEM; they are read again when they change, and count for
+// the next time that the client connects.
+struct TlsOptions {
+  // The authorities that the service's certificate may come from. Empty: those of the machine.
+  std::string ca_file = {};
+  // A certificate to show, and its key. Empty: none.
+  std::string certificate_file = {};
+  // See `certificate_file`.
+  std::string key_file = {};
+  // The name in the service's certificate, where it is not that of the target.
+  std::string server_name = {};
+};
+
 // For all calls of a Client.
 struct ClientOptions {
   // Where the keys live: tenant and operation, such as "shop/charge". Client::InNamespace changes
@@ -55,6 +68,17 @@ struct ClientOptions {
   std::string holder_id = {};
   // How its calls travel.
   TransportKind transport = TransportKind::kSession;
+  // Unset: the connection is not encrypted.
+  std::optional<TlsOptions> tls = {};
+  // A bearer token, sent with every call. Only over TLS or to this machine, unless
+  // `token_in_plaintext`: every call is refused TOKEN_IN_PLAINTEXT otherwise.
+  std::string token = {};
+  // Where the token is, instead: a file with nothing else in it. Read again when it changes, so
+  // that tokens can be replaced; calls that were under way with the old one when it was withdrawn
+  // are repeated with the new one.
+  std::string token_file = {};
+  // The network is trusted with the token.
+  bool token_in_plaintext = false;
   // The deadline of one try of one RPC. A try that waits in the service's queue gets its wait on
   // top.
   std::chrono::nanoseconds rpc_timeout = std::chrono::seconds(5);

@@ -1,5 +1,7 @@
 #include "tests/end_to_end/process/program.h"
 
+#include <signal.h>
+
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -48,9 +50,10 @@ Ended RunLatchkeyd(const std::vector<std::string>& arguments) {
   return ended;
 }
 
-RunningLatchkeyd::RunningLatchkeyd(std::vector<std::string> arguments)
+RunningLatchkeyd::RunningLatchkeyd(std::vector<std::string> arguments,
+                                   const std::string& listen_address)
     : server_([&] {
-        arguments.push_back("--listen-address=127.0.0.1:0");
+        arguments.push_back("--listen-address=" + listen_address);
         return MustStart(ServerProcess::Start(Latchkeyd(arguments, directory_ / "log"), kPatience));
       }()),
       channel_(grpc::CreateChannel(address(), grpc::InsecureChannelCredentials())),
@@ -68,6 +71,17 @@ std::optional<int> RunningLatchkeyd::AwaitEnd(std::chrono::seconds patience) {
     process.TakeLines();
   }
   return process.Stop(kPatience);
+}
+
+void RunningLatchkeyd::Hangup() { ::kill(server_.process().pid(), SIGHUP); }
+
+bool RunningLatchkeyd::AwaitLog(const std::string& words) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (Log().find(words) == std::string::npos) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+    ChildProcess::WaitForOutput({&server_.process()}, 20ms);
+  }
+  return true;
 }
 
 std::string RunningLatchkeyd::Log() const { return ReadFile(directory_ / "log"); }

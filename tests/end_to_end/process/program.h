@@ -27,12 +27,18 @@ Ended RunLatchkeyd(const std::vector<std::string>& arguments);
 class RunningLatchkeyd {
  public:
   // Starts on a free port with these further arguments; the test fails if it does not serve.
-  explicit RunningLatchkeyd(std::vector<std::string> arguments);
+  explicit RunningLatchkeyd(std::vector<std::string> arguments,
+                            const std::string& listen_address = "127.0.0.1:0");
 
   v1::CoordinationService::Stub& coordination() { return *coordination_; }
   v1::AdminService::Stub& admin() { return *admin_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   const std::string& address() const { return server_.address(); }
+
+  // SIGHUP: reload.
+  void Hangup();
+  // Waits until its log has these words; false after half a minute.
+  bool AwaitLog(const std::string& words);
 
   // SIGKILL.
   void Kill() { server_.process().Kill(); }

@@ -267,8 +267,7 @@ class RefusalsTest(ServedTest):
         endings = tuple(name[3:] for name in explained if name.startswith("..."))
         self.assertEqual({name for name in explained if not name.startswith("...")} - reasons, set())
         unexplained = {name for name in reasons - explained if not name.endswith(endings)}
-        # Nobody is asked for credentials yet.
-        self.assertEqual(unexplained, {"PERMISSION_DENIED"})
+        self.assertEqual(unexplained, set())
 
 
 class SettingsTest(unittest.TestCase):
@@ -281,7 +280,7 @@ class SettingsTest(unittest.TestCase):
     def test_are_those_of_the_server(self):
         code, said = self.run_server("--help")
         self.assertEqual(code, 0)
-        flags = set(re.findall(r"--([a-z-]+)", said)) - {"help", "version", "config"}
+        flags = set(re.findall(r"--([a-z-]+)", said)) - {"help", "version", "config", "new-token"}
         rows = documents.table(documents.RUNNING, ["setting", "default", "what"])[1:]
         self.assertEqual({row[0].strip("`").replace("_", "-") for row in rows}, flags)
         helped = " ".join(said.split())
