@@ -36,9 +36,11 @@ Refusal CallRequired() {
 
 }  // namespace
 
-Session::Session(const CallEnvironment& environment, SessionLink& link)
+Session::Session(const CallEnvironment& environment, SessionLink& link,
+                 std::optional<TraceContext> trace)
     : environment_(environment),
       link_(link),
+      trace_(std::move(trace)),
       reply_budget_(environment.limits.session_reply_bytes, &environment.reply_budget),
       output_(environment.limits.frame_bytes, environment.limits.frame_calls) {}
 
@@ -174,6 +176,7 @@ void Session::Cancel(std::uint64_t call_id) {
 }
 
 void Session::Refuse(std::uint64_t call_id, const Refusal& refusal) {
+  environment_.meter.OnRefused(Rpc::kSession, refusal.reason);
   v1::SessionResponse envelope;
   auto* reply = envelope.add_replies();
   reply->set_call_id(call_id);
@@ -321,6 +324,9 @@ void Session::Close(std::optional<Refusal> refusal) {
     MutexLock lock(mutex_);
     if (Closed()) return;
     phase_ = Phase::kClosed;
+    if (refusal.has_value() && refusal->reason != R::REASON_UNSPECIFIED) {
+      environment_.meter.OnRefused(Rpc::kSession, refusal->reason);
+    }
     end_refusal_ = std::move(refusal);
     dropped = output_.TakeAll();
     for (auto& [call_id, call] : calls_) {

@@ -44,7 +44,11 @@ class Session final : public Gathered,
                       public std::enable_shared_from_this<Session> {
  public:
   // `environment` outlives the session; `link` does until it was told to end.
-  Session(const CallEnvironment& environment, SessionLink& link);
+  // `trace`: that of the stream, and so of its calls.
+  Session(const CallEnvironment& environment, SessionLink& link,
+          std::optional<TraceContext> trace = std::nullopt);
+
+  const std::optional<TraceContext>& trace() const { return trace_; }
 
   // From the link. OnFrame answers whether the next frame may be read; if not, the session asks for
   // it later.
@@ -126,6 +130,7 @@ class Session final : public Gathered,
 
   const CallEnvironment& environment_;
   SessionLink& link_;
+  const std::optional<TraceContext> trace_;
   ReplyBudget reply_budget_;
   // Of the frame at hand.
   std::vector<Started> started_;

@@ -2,6 +2,8 @@
 // state.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -50,6 +52,9 @@ class Retention {
 
   bool clock_in_doubt() const;
 
+  // Records that Expire has given up as a whole, so far.
+  std::uint64_t expired_records() const { return expired_records_.load(); }
+
  private:
   Retention(storage::RecordStore& store, const Namespaces& namespaces, Clock& clock,
             Options options, storage::v1::StoreState state);
@@ -60,6 +65,7 @@ class Retention {
   Clock& clock_;
   const Options options_;
 
+  mutable std::atomic<std::uint64_t> expired_records_ = 0;
   mutable Mutex mutex_;
   RetentionClock retention_clock_ GUARDED_BY(mutex_);
   // As it is stored.

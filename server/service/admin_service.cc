@@ -10,69 +10,75 @@ namespace {
 // turn take no memory.
 class ListCall final : public grpc::ServerUnaryReactor {
  public:
-  ListCall(RecordLister& lister, ReplyBudget& reply_budget, std::size_t page_bytes)
-      : lister_(lister), reply_budget_(reply_budget), page_bytes_(page_bytes) {}
+  ListCall(const CallEnvironment& environment, RecordLister& lister)
+      : environment_(environment), lister_(lister) {}
 
   void Start(const v1::ListRecordsRequest& request, v1::ListRecordsResponse* response) {
-    reply_budget_.Acquire(page_bytes_, [this, &request, response] {
+    environment_.reply_budget.Acquire(page_bytes(), [this, &request, response] {
       lister_.List(request, response, [this](const std::optional<Refusal>& refused) {
+        environment_.Answered(Rpc::kListRecords, arrived_, refused);
         Finish(refused.has_value() ? ToGrpcStatus(*refused) : grpc::Status::OK);
       });
     });
   }
 
   void OnDone() override {
-    reply_budget_.Release(page_bytes_);
+    environment_.reply_budget.Release(page_bytes());
     delete this;
   }
 
  private:
+  std::size_t page_bytes() const { return environment_.limits.page_bytes; }
+
+  const CallEnvironment& environment_;
   RecordLister& lister_;
-  ReplyBudget& reply_budget_;
-  const std::size_t page_bytes_;
+  const MonotonicTime arrived_ = environment_.clock.Monotonic();
 };
 
 }  // namespace
 
-grpc::ServerUnaryReactor* AdminService::GetRecord(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* AdminService::GetRecord(grpc::CallbackServerContext* context,
                                                   const v1::GetRecordRequest* request,
                                                   v1::GetRecordResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, context, *request, response);
 }
 
 grpc::ServerUnaryReactor* AdminService::ListRecords(grpc::CallbackServerContext* context,
                                                     const v1::ListRecordsRequest* request,
                                                     v1::ListRecordsResponse* response) {
   if (auto refusal = environment_.Check(*request)) {
+    environment_.Answered(Rpc::kListRecords, environment_.clock.Monotonic(), refusal);
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
-  auto* call = new ListCall(lister_, environment_.reply_budget, environment_.limits.page_bytes);
+  auto* call = new ListCall(environment_, lister_);
   call->Start(*request, response);
   return call;
 }
 
-grpc::ServerUnaryReactor* AdminService::ResolveOutcome(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* AdminService::ResolveOutcome(grpc::CallbackServerContext* context,
                                                        const v1::ResolveOutcomeRequest* request,
                                                        v1::ResolveOutcomeResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, context, *request, response);
 }
 
-grpc::ServerUnaryReactor* AdminService::ForceRelease(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* AdminService::ForceRelease(grpc::CallbackServerContext* context,
                                                      const v1::ForceReleaseRequest* request,
                                                      v1::ForceReleaseResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, context, *request, response);
 }
 
-grpc::ServerUnaryReactor* AdminService::DeleteRecord(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* AdminService::DeleteRecord(grpc::CallbackServerContext* context,
                                                      const v1::DeleteRecordRequest* request,
                                                      v1::DeleteRecordResponse* response) {
-  return StartUnary(environment_, *request, response);
+  return StartUnary(environment_, context, *request, response);
 }
 
 grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerContext* context,
                                                         const v1::GetServerStatusRequest*,
                                                         v1::GetServerStatusResponse* response) {
+  const MonotonicTime arrived = environment_.clock.Monotonic();
   fill_status_(response);
+  environment_.Answered(Rpc::kGetServerStatus, arrived, std::nullopt);
   return FinishAtOnce(context, grpc::Status::OK);
 }
 

@@ -19,6 +19,7 @@
 #include "server/partition/partition.h"
 #include "server/partition/partitions.h"
 #include "server/retention/retention.h"
+#include "server/service/gauges.h"
 #include "server/service/housekeeper.h"
 
 namespace grpc {
@@ -43,6 +44,8 @@ struct ServerOptions {
   bool accept_clock_step = false;
   Limits limits;
   Namespaces namespaces;
+  // Counts what happens; outlives the server. Null: nobody does.
+  Meter* meter = nullptr;
   // For tests: has the last word on the gRPC server before it starts. Empty: nothing.
   std::function<void(grpc::ServerBuilder& builder)> configure_grpc;
 };
@@ -70,6 +73,10 @@ class Server {
   absl::Status Shutdown(Duration drain);
 
   void FillStatus(v1::GetServerStatusResponse* response) const;
+  // Also while it shuts down and after that.
+  Gauges ReadGauges() const;
+  // Whether calls are served. False from the moment when Shutdown begins or the store fails.
+  bool serving() const { return !fail_stop_.tripped() && !shut_down_.load(); }
 
  private:
   struct Services;

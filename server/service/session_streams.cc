@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/calls/session.h"
+#include "server/service/caller_trace.h"
 #include "server/service/grpc_status.h"
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/proto_buffer_reader.h>
@@ -49,7 +50,7 @@ class SessionStreams::Stream final
   Stream(SessionStreams& streams, grpc::CallbackServerContext& context)
       : streams_(streams),
         context_(context),
-        session_(std::make_shared<Session>(streams.environment_, *this)) {
+        session_(std::make_shared<Session>(streams.environment_, *this, CallerTrace(context))) {
     StartRead(&in_);
   }
 
@@ -134,6 +135,11 @@ void SessionStreams::BreakUnread(MonotonicTime now) {
   for (Stream* stream : streams_) {
     stream->session()->BreakIfNotRead(now, environment_.limits.session_unread_max);
   }
+}
+
+std::size_t SessionStreams::count() const {
+  MutexLock lock(mutex_);
+  return streams_.size();
 }
 
 void SessionStreams::Forget(Stream* stream) {

@@ -24,13 +24,15 @@ class SessionStreams {
   void Drain();
   // Breaks the streams whose clients do not read.
   void BreakUnread(MonotonicTime now);
+  // How many are open.
+  std::size_t count() const;
 
  private:
   class Stream;
   void Forget(Stream* stream);
 
   const CallEnvironment& environment_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   bool draining_ GUARDED_BY(mutex_) = false;
   std::unordered_set<Stream*> streams_ GUARDED_BY(mutex_);
 };
