@@ -44,7 +44,7 @@ class BudgetedCall : public Call {
         budgeted_bytes_ = bytes;
       }
     }
-    Send(std::move(refusal));
+    Answer(std::move(refusal));
   }
 
   // So that nothing is copied that nobody is going to read soon.
@@ -113,9 +113,31 @@ class BudgetedCall : public Call {
       if constexpr (kReads) {
         environment_.partitions.Submit(*this);
       } else {
-        Send(std::nullopt);
+        Answer(std::nullopt);
       }
     });
+  }
+
+  void Answer(std::optional<Refusal> refusal) {
+    if (environment_.measures()) Measure(refusal);
+    Send(std::move(refusal));
+  }
+
+  void Measure(const std::optional<Refusal>& refusal) const {
+    environment_.Answered(RpcOf(operation), arrived, refusal);
+    if constexpr (std::is_same_v<Response, v1::AcquireLockResponse>) {
+      environment_.meter.OnAcquireAnswered(storage::SplitStoreKey(store_key).name_space,
+                                           OutcomeOf(refusal));
+    }
+  }
+
+  AcquireOutcome OutcomeOf(const std::optional<Refusal>& refusal) const {
+    if (refusal.has_value()) return AcquireOutcome::kRefused;
+    if (response_->has_completed()) return AcquireOutcome::kCompleted;
+    if (!response_->has_grant()) return AcquireOutcome::kContention;
+    if (response_->grant().replayed()) return AcquireOutcome::kReplayed;
+    return response_->grant().mode() == v1::Grant::RECOVER ? AcquireOutcome::kRecover
+                                                           : AcquireOutcome::kExecute;
   }
 
   const CallEnvironment& environment_;

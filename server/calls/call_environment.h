@@ -14,6 +14,7 @@
 #include "server/machine/namespaces.h"
 #include "server/machine/request_checks.h"
 #include "server/partition/fail_stop.h"
+#include "server/partition/meter.h"
 #include "server/partition/partitions.h"
 #include "server/partition/refusals.h"
 #include "server/retention/retention.h"
@@ -41,12 +42,21 @@ struct CallEnvironment {
   const std::atomic<bool>& shutting_down;
   // Null: nobody is asked for credentials.
   const Access* access = nullptr;
+  Meter& meter = Meter::None();
 
   // For calls that ask neither a partition nor the store, which say so themselves.
   std::optional<Refusal> NotServing() const {
     if (fail_stop.tripped()) return StorageUnavailable();
     if (shutting_down.load()) return ShuttingDown();
     return std::nullopt;
+  }
+
+  // Whether anybody counts, so that a call which nobody counts need not read the clock.
+  bool measures() const { return &meter != &Meter::None(); }
+
+  // The call that arrived then is being answered: with OK, or refused.
+  void Answered(Rpc rpc, MonotonicTime arrived, const std::optional<Refusal>& refusal) const {
+    if (measures()) meter.OnAnswered(rpc, clock.Monotonic() - arrived, refusal);
   }
 
   // What is wrong with the request itself, if anything is.

@@ -36,11 +36,13 @@ Refusal CallRequired() {
 
 }  // namespace
 
-Session::Session(const CallEnvironment& environment, SessionLink& link, Caller caller)
+Session::Session(const CallEnvironment& environment, SessionLink& link, Caller caller,
+                 std::optional<TraceContext> trace)
     : environment_(environment),
       link_(link),
       caller_(std::move(caller)),
       caller_now_(caller_),
+      trace_(std::move(trace)),
       reply_budget_(environment.limits.session_reply_bytes, &environment.reply_budget),
       output_(environment.limits.frame_bytes, environment.limits.frame_calls) {}
 
@@ -181,6 +183,7 @@ void Session::Cancel(std::uint64_t call_id) {
 }
 
 void Session::Refuse(std::uint64_t call_id, const Refusal& refusal) {
+  environment_.meter.OnRefused(Rpc::kSession, refusal.reason);
   v1::SessionResponse envelope;
   auto* reply = envelope.add_replies();
   reply->set_call_id(call_id);
@@ -328,6 +331,9 @@ void Session::Close(std::optional<Refusal> refusal) {
     MutexLock lock(mutex_);
     if (Closed()) return;
     phase_ = Phase::kClosed;
+    if (refusal.has_value() && refusal->reason != R::REASON_UNSPECIFIED) {
+      environment_.meter.OnRefused(Rpc::kSession, refusal->reason);
+    }
     end_refusal_ = std::move(refusal);
     dropped = output_.TakeAll();
     for (auto& [call_id, call] : calls_) {

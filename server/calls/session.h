@@ -44,7 +44,11 @@ class Session final : public Gathered,
                       public std::enable_shared_from_this<Session> {
  public:
   // `environment` outlives the session; `link` does until it was told to end.
-  Session(const CallEnvironment& environment, SessionLink& link, Caller caller = {});
+  // `trace`: that of the stream, and so of its calls.
+  Session(const CallEnvironment& environment, SessionLink& link, Caller caller = {},
+          std::optional<TraceContext> trace = std::nullopt);
+
+  const std::optional<TraceContext>& trace() const { return trace_; }
 
   // From the link. OnFrame answers whether the next frame may be read; if not, the session asks for
   // it later.
@@ -131,6 +135,7 @@ class Session final : public Gathered,
   // As it was at the beginning, and as it is known for the frame at hand.
   const Caller caller_;
   Caller caller_now_;
+  const std::optional<TraceContext> trace_;
   ReplyBudget reply_budget_;
   // Of the frame at hand.
   std::vector<Started> started_;

@@ -48,6 +48,7 @@ class SessionCall final : public BudgetedCall<Request, Response> {
         envelope_(std::move(envelope)) {}
 
   std::weak_ptr<LeaseListener> lease_listener() override { return session_; }
+  std::optional<TraceContext> trace() const override { return session_->trace(); }
 
  private:
   void Send(std::optional<Refusal> refusal) override {

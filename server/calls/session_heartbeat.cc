@@ -29,6 +29,7 @@ class SessionHeartbeat::LeaseCall final : public Call {
     Finish(std::nullopt);
   }
   std::weak_ptr<LeaseListener> lease_listener() override { return heartbeat_->session_; }
+  std::optional<TraceContext> trace() const override { return heartbeat_->session_->trace(); }
 
  private:
   const std::shared_ptr<SessionHeartbeat> heartbeat_;
@@ -78,6 +79,7 @@ void SessionHeartbeat::Set(std::size_t place, const std::optional<Refusal>& refu
 // The leases were renewed one after the other, and all are told from one clock reading.
 void SessionHeartbeat::Answer() {
   const Duration elapsed = environment_.clock.Monotonic() - arrived_;
+  environment_.meter.OnAnswered(Rpc::kHeartbeat, elapsed, std::nullopt);
   auto* envelope = Arena::CreateMessage<v1::SessionResponse>(&frame_->arena);
   auto* reply = envelope->add_heartbeats();
   reply->set_heartbeat_id(heartbeat_.heartbeat_id());
@@ -85,6 +87,7 @@ void SessionHeartbeat::Answer() {
   for (const State& state : states_) {
     auto* lease = reply->add_leases();
     if (state.lost != v1::Refusal::REASON_UNSPECIFIED) {
+      environment_.meter.OnRefused(Rpc::kHeartbeat, state.lost);
       lease->set_lost_reason(v1::Refusal::Reason_Name(state.lost));
     } else {
       SetProto(std::max(state.holds_for - elapsed, Duration::zero()),

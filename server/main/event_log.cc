@@ -38,32 +38,38 @@ void SetLogLevel(const std::string& level) {
   spdlog::default_logger()->set_level(spdlog::level::from_str(level));
 }
 
-std::string EventLog::Describe(const std::string& store_key) const {
+std::string EventLog::Describe(const std::string& store_key, const Call* call) const {
   const auto parts = storage::SplitStoreKey(store_key);
-  if (log_keys_) return fmt::format("namespace={} key={}", parts.name_space, parts.key);
-  return fmt::format("namespace={} key_hash={}", parts.name_space, HashOf(store_key));
+  std::string text =
+      log_keys_ ? fmt::format("namespace={} key={}", parts.name_space, parts.key)
+                : fmt::format("namespace={} key_hash={}", parts.name_space, HashOf(store_key));
+  if (call == nullptr) return text;
+  if (const auto trace = call->trace()) {
+    text += fmt::format(" trace_id={} span_id={}", trace->trace_id, trace->span_id);
+  }
+  return text;
 }
 
-void EventLog::OnStep(const std::string& store_key, const Step& step) {
+void EventLog::Write(const std::string& store_key, const Step& step, const Call* call) const {
   if (step.duplicate_suspected) {
     spdlog::warn(
         "event=duplicate_effect_suspected {} hint=\"compare its late_outcomes with its result: "
         "GetRecord\"",
-        Describe(store_key));
+        Describe(store_key, call));
   }
   if (step.audited.has_value()) {
     // A lease that an operator ends is not one whose holder fell silent.
     const v1::AuditEntry& done = *step.audited;
     spdlog::info("event=operator_action {} action={} actor={} fencing_token={} detail={} reason={}",
-                 Describe(store_key), done.action(), done.actor(), done.fencing_token(),
+                 Describe(store_key, call), done.action(), done.actor(), done.fencing_token(),
                  Quoted(done.detail()), Quoted(done.reason()));
   } else if (step.lapsed) {
-    spdlog::info("event=lease_lapsed {} effect_started={}", Describe(store_key),
+    spdlog::info("event=lease_lapsed {} effect_started={}", Describe(store_key, call),
                  step.lapsed_started);
   }
-  if (step.late_outcome_kept) spdlog::info("event=late_outcome_kept {}", Describe(store_key));
+  if (step.late_outcome_kept) spdlog::info("event=late_outcome_kept {}", Describe(store_key, call));
   if (step.refusal.has_value() && spdlog::should_log(spdlog::level::debug)) {
-    spdlog::debug("event=refused {} reason={}", Describe(store_key),
+    spdlog::debug("event=refused {} reason={}", Describe(store_key, call),
                   v1::Refusal::Reason_Name(step.refusal->reason));
   }
 }

@@ -17,12 +17,18 @@ class EventLog final : public PartitionObserver {
  public:
   explicit EventLog(bool log_keys) : log_keys_(log_keys) {}
 
-  void OnStep(const std::string& store_key, const Step& step) override;
+  void OnStep(const std::string& store_key, const Step& step) override {
+    Write(store_key, step, nullptr);
+  }
+  void OnStepOf(const Call& call, const Step& step) override { Write(call.store_key, step, &call); }
   void OnStall(Duration gap) override;
 
  private:
-  // "namespace=payments key_hash=1f3a..." or, if asked for, the key itself.
-  std::string Describe(const std::string& store_key) const;
+  // `call`: whose doing it is; null: nobody's.
+  void Write(const std::string& store_key, const Step& step, const Call* call) const;
+  // "namespace=payments key_hash=1f3a..." or, if asked for, the key itself; and the trace of the
+  // call, if its caller sent one.
+  std::string Describe(const std::string& store_key, const Call* call) const;
 
   const bool log_keys_;
 };

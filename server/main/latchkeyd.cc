@@ -18,6 +18,8 @@
 #include "server/main/listen_check.h"
 #include "server/main/reload.h"
 #include "server/main/settings.h"
+#include "server/metrics/monitoring.h"
+#include "server/metrics/server_metrics.h"
 #include "server/service/server.h"
 #include "storage/memory_record_store.h"
 #include "storage/rocksdb/rocksdb_record_store.h"
@@ -93,6 +95,29 @@ int CannotStart(const absl::Status& why) {
   return kExitCannotStart;
 }
 
+// Null where nobody is to look. Counts nothing by itself.
+absl::StatusOr<std::unique_ptr<Monitoring>> StartMonitoring(const std::string& address,
+                                                            const ServerMetrics& metrics) {
+  if (address.empty()) return nullptr;
+  if (auto free = CheckListenAddress(address, "metrics_address"); !free.ok()) return free;
+  return Monitoring::Start(address, metrics);
+}
+
+// For whoever started it, and for tests that let it choose its ports.
+void SayWhere(const Settings& settings, const Server& server, const Monitoring* monitoring) {
+  spdlog::info("event=serving port={} store=\"{}\" version={}", server.port(), settings.store,
+               LATCHKEY_VERSION);
+  const std::string host =
+      settings.server.listen_address.substr(0, settings.server.listen_address.rfind(':'));
+  std::printf("latchkeyd is serving on %s:%d\n", host.c_str(), server.port());
+  if (monitoring != nullptr) {
+    spdlog::info("event=monitoring address={}", monitoring->address());
+    std::printf("latchkeyd shows its metrics on http://%s/metrics\n",
+                monitoring->address().c_str());
+  }
+  std::fflush(stdout);
+}
+
 int Serve(int argc, const char* const* argv, Settings settings) {
   const sigset_t signals = BlockSignals();
   // Before the store is opened, so that a port in use leaves nothing behind.
@@ -106,12 +131,17 @@ int Serve(int argc, const char* const* argv, Settings settings) {
   if (credentials->tls != nullptr) {
     settings.server.credentials = credentials->tls->MakeCredentials();
   }
+  ServerMetrics metrics(settings.server.namespaces);
+  auto monitoring = StartMonitoring(settings.metrics_address, metrics);
+  if (!monitoring.ok()) return CannotStart(monitoring.status());
   auto store = OpenStore(settings.store);
   if (!store.ok()) return CannotStart(store.status());
   StartLog(settings.log_level);
   EventLog event_log(settings.log_keys);
+  ServerOptions options = settings.server;
+  if (*monitoring != nullptr) options.meter = &metrics;
   auto started = Server::Start(
-      settings.server, *std::move(store), clock, event_log, [](const std::string& why) {
+      std::move(options), *std::move(store), clock, event_log, [](const std::string& why) {
         ExitSoon();  // first: the log may block, too
         spdlog::error(
             "event=store_failed why=\"{}\" hint=\"free disk space or replace "
@@ -122,17 +152,14 @@ int Serve(int argc, const char* const* argv, Settings settings) {
   if (!started.ok()) return CannotStart(started.status());
   Server& server = **started;
   retention_of_store = &server.retention();
-  spdlog::info("event=serving port={} store=\"{}\" version={}", server.port(), settings.store,
-               LATCHKEY_VERSION);
-  const std::string host =
-      settings.server.listen_address.substr(0, settings.server.listen_address.rfind(':'));
-  std::printf("latchkeyd is serving on %s:%d\n", host.c_str(), server.port());
-  std::fflush(stdout);
+  if (*monitoring != nullptr) (*monitoring)->Watch(server);
+  SayWhere(settings, server, monitoring->get());
 
   Reload reload(argc, argv, settings, server, credentials->tls.get());
   WaitForEnd(signals, server, reload);
   const bool failed = server.failed();
   const absl::Status ended = server.Shutdown(failed ? kFailureDrain : settings.drain_timeout);
+  monitoring->reset();
   retention_of_store = nullptr;
   if (server.failed() || !ended.ok()) {
     spdlog::error("event=ended exit_code={}", kExitStoreFailed);

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -21,9 +22,9 @@ std::string HostOf(const std::string& address) {
 
 }  // namespace
 
-absl::Status CheckListenAddress(const std::string& address) {
+absl::Status CheckListenAddress(const std::string& address, const std::string& setting) {
   const auto colon = address.rfind(':');
-  const std::string wrong = "listen_address \"" + address + "\": ";
+  const std::string wrong = setting + " \"" + address + "\": ";
   if (colon == std::string::npos || colon == 0 || colon + 1 == address.size()) {
     return absl::InvalidArgumentError(wrong + "write HOST:PORT, for example 127.0.0.1:7420");
   }
@@ -52,7 +53,9 @@ absl::Status CheckListenAddress(const std::string& address) {
   const std::string why = free ? "" : std::strerror(errno);
   close(fd);
   if (free) return absl::OkStatus();
-  return absl::UnavailableError(wrong + why + "; choose another with --listen-address");
+  std::string flag = "--" + setting;
+  std::ranges::replace(flag, '_', '-');
+  return absl::UnavailableError(wrong + why + "; choose another with " + flag);
 }
 
 bool IsLoopback(const std::string& address) {

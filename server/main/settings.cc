@@ -67,6 +67,14 @@ absl::Status SetStore(const std::string& value, Settings& settings) {
   return absl::OkStatus();
 }
 
+absl::Status SetMetricsAddress(const std::string& value, Settings& settings) {
+  if (value.empty()) {
+    return absl::InvalidArgumentError("\"\" is no address; write HOST:PORT, or off");
+  }
+  settings.metrics_address = value == "off" ? "" : value;
+  return absl::OkStatus();
+}
+
 absl::Status SetLogLevel(const std::string& value, Settings& settings) {
   for (const char* level : {"debug", "info", "warn", "error"}) {
     if (value == level) {
@@ -167,6 +175,10 @@ std::vector<Setting> MakeSettings(Draft& draft) {
          s.server.listen_address = v;
          return absl::OkStatus();
        }},
+      {"metrics_address",
+       "host and port of /metrics, /healthz and /readyz over HTTP, or off; port 0 takes a free one "
+       "[off]",
+       SetMetricsAddress},
       {"store", "rocksdb:DIRECTORY, or memory: for trials [rocksdb:/var/lib/latchkey]", SetStore},
       {"partitions", "threads that decide; 1 to 64 [2]",
        [](const std::string& v, S& s) {

@@ -18,6 +18,8 @@ struct Settings {
   ServerOptions server;
   // "rocksdb:DIRECTORY" or "memory:".
   std::string store = "rocksdb:/var/lib/latchkey";
+  // Where /metrics, /healthz and /readyz are; empty: nowhere.
+  std::string metrics_address;
   Duration drain_timeout = std::chrono::seconds(10);
   std::string log_level = "info";
   // Writes keys into log lines in place of their hashes.

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "server/machine/record_machine.h"
 #include "server/machine/refusal.h"
+#include "server/partition/trace_context.h"
 
 namespace google::protobuf {
 class Message;
@@ -66,6 +67,9 @@ class Call {
 
   // Who hears of the loss of the lease that this call is granted or renews. Empty: nobody.
   virtual std::weak_ptr<LeaseListener> lease_listener() { return {}; }
+
+  // The trace that the call is part of, for the log; may be slow. Not after Finish.
+  virtual std::optional<TraceContext> trace() const { return std::nullopt; }
 
   // The caller is known to be gone: nothing may be granted to it any more (L9). Any thread.
   void SetGone() { gone_.store(true, std::memory_order_release); }

@@ -36,6 +36,10 @@ struct Partition::Entry {
   // The replies with the newest grant that were sent, or may have been. While there is one the
   // grant is not taken back.
   std::uint64_t grant_replies = 0;
+  // While HELD: since when, or since this process serves.
+  MonotonicTime held_since{};
+  // While IN_DOUBT: since when, as the meter was told. 0: it is not.
+  std::int64_t doubt_since_nanos = 0;
   // Who hears that the lease is lost. Whoever was granted or renewed it last.
   std::weak_ptr<LeaseListener> listener;
 

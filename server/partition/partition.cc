@@ -50,6 +50,7 @@ void Partition::Adopt(const std::string& store_key, storage::Loaded loaded) {
 void Partition::BeginServing() {
   last_process_ = environment_.clock->Monotonic();
   for (auto& [store_key, entry] : entries_) {
+    entry->held_since = last_process_;
     entry->state.lease_deadline =
         last_process_ + Duration(entry->state.record->promised_lease_nanos());
     if (Mutated(Mutant::kRestartEndsLeases)) entry->state.lease_deadline = last_process_;
@@ -100,6 +101,7 @@ void Partition::FollowSettings() {
 void Partition::ExtendLeasesAfterStall() {
   const Duration gap = now_.monotonic - last_process_;
   if (gap <= kStallMin || Mutated(Mutant::kStallEndsLeases)) return;
+  std::size_t extended = 0;
   for (auto& [store_key, entry] : entries_) {
     if (!entry->held()) continue;
     KeyState& key = entry->state;
@@ -107,7 +109,9 @@ void Partition::ExtendLeasesAfterStall() {
     const Duration by = std::clamp(gap, Duration::zero(), std::max(most, Duration::zero()));
     key.stall_extension += by;
     key.lease_deadline += by;
+    extended += by > Duration::zero() ? 1 : 0;
   }
+  environment_.meter->OnStallExtensions(extended);
   environment_.observer->OnStall(gap);
 }
 
@@ -139,6 +143,9 @@ bool Partition::Load(std::span<const Work> work, std::vector<Entry*>& entries) {
     entry.state.record = std::move((*loaded)[i].record);
     entry.revision = (*loaded)[i].revision;
     entry.corrupt = (*loaded)[i].corrupt;
+    if (entry.state_now() == State::IN_DOUBT) {
+      entry.doubt_since_nanos = entry.state.record->state_since_nanos();
+    }
   }
   return true;
 }
@@ -185,7 +192,12 @@ void Partition::Run(Call& call, Entry& entry) {
     EndWaitOfAttempt(entry, release->request->attempt_id());
   }
   const State::State before = entry.state_now();
-  ApplyToCall(entry, call, DecideCall(entry, call), before);
+  const MonotonicTime deadline = entry.state.lease_deadline;
+  Step step = DecideCall(entry, call);
+  if (std::holds_alternative<RenewLeaseExchange>(call.operation) && !step.refusal.has_value()) {
+    MeasureRenewal(call, deadline);
+  }
+  ApplyToCall(entry, call, std::move(step), before);
 }
 
 void Partition::Run(const UnsentGrant& unsent, Entry& entry) {
@@ -222,7 +234,10 @@ void Partition::LapseIfDue(Entry& entry, MonotonicTime arrived) {
 #endif
   if (!entry.held() || entry.state.lease_deadline > now) return;
   const State::State before = entry.state_now();
-  Apply(entry, CheckedLapse(entry.state, ContextFor(entry)), before);
+  const Step step = CheckedLapse(entry.state, ContextFor(entry));
+  environment_.meter->OnLapse(entry.name_space(), step.lapsed_started,
+                              now_.monotonic - entry.state.lease_deadline);
+  Apply(entry, step, before);
 }
 
 Context Partition::ContextFor(const Entry& entry) const {
@@ -262,7 +277,7 @@ void Partition::ApplyToCall(Entry& entry, Call& call, Step step, State::State be
   if (step.wait && !step.refusal.has_value()) return Enqueue(entry, call);
   const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation);
   if (step.granted) EndRepeatedWait(entry, *acquire->request);
-  Apply(entry, step, before);
+  Apply(entry, step, before, &call);
   if (std::holds_alternative<RenewLeaseExchange>(call.operation) && !step.refusal.has_value()) {
     entry.listener = call.lease_listener();
   }
@@ -280,7 +295,7 @@ void Partition::ApplyToCall(Entry& entry, Call& call, Step step, State::State be
   }
 }
 
-void Partition::Apply(Entry& entry, const Step& step, State::State before) {
+void Partition::Apply(Entry& entry, const Step& step, State::State before, const Call* call) {
   if (step.lapsed) NoteLoss(entry, step.lapsed_token);
   if (step.durable) Stage(entry);
   if (!step.ended_attempt.empty()) {
@@ -299,7 +314,12 @@ void Partition::Apply(Entry& entry, const Step& step, State::State before) {
   const int in_doubt = (after == State::IN_DOUBT ? 1 : 0) - (before == State::IN_DOUBT ? 1 : 0);
   environment_.live_counts->Add(entry.name_space(), held, in_doubt);
   SetLeaseTimer(entry);
-  environment_.observer->OnStep(entry.store_key, step);
+  Measure(entry, step, before, call);
+  if (call != nullptr) {
+    environment_.observer->OnStepOf(*call, step);
+  } else {
+    environment_.observer->OnStep(entry.store_key, step);
+  }
   if (entry.waiting() == 0) return;
   if (step.granted) RefuseOtherFingerprints(entry);
   if (step.durable && after != State::HELD) ServeQueue(entry);
@@ -359,12 +379,14 @@ bool Partition::Commit() {
                       .assign_token = entry->state.token_pending});
   }
   if (writes.empty()) return !environment_.fail_stop->tripped();
+  const MonotonicTime begun = environment_.clock->Monotonic();
   auto results = environment_.store->Commit(writes);
   if (!results.ok() && Mutated(Mutant::kSyncErrorIgnored)) return true;
   if (!results.ok()) {
     environment_.fail_stop->Trip(std::string(results.status().message()));
     return false;
   }
+  environment_.meter->OnCommit(environment_.clock->Monotonic() - begun, writes.size());
   Failpoint("committed");
   for (std::size_t i = 0; i < staged_.size(); ++i) {
     const storage::WriteResult& result = (*results)[i];

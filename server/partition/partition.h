@@ -18,6 +18,7 @@
 #include "server/partition/call.h"
 #include "server/partition/ended_attempts.h"
 #include "server/partition/lease_listener.h"
+#include "server/partition/meter.h"
 #include "server/partition/timer_queue.h"
 #include "server/partition/wait_queue.h"
 #include "storage/record_store.h"
@@ -36,6 +37,8 @@ class PartitionObserver {
  public:
   virtual ~PartitionObserver() = default;
   virtual void OnStep(const std::string& store_key, const Step& step) = 0;
+  // In place of OnStep, where it is this call's doing. The call is not answered yet.
+  virtual void OnStepOf(const Call& call, const Step& step) { OnStep(call.store_key, step); }
   // Live leases were extended, because nobody could renew them for so long.
   virtual void OnStall(Duration gap) = 0;
 };
@@ -50,6 +53,7 @@ struct PartitionEnvironment {
   LiveCounts* live_counts = nullptr;
   FailStop* fail_stop = nullptr;
   PartitionObserver* observer = nullptr;
+  Meter* meter = &Meter::None();
   // Calls that wait, in all partitions.
   std::atomic<std::size_t>* waiters = nullptr;
   // New records are refused.
@@ -126,12 +130,20 @@ class Partition {
   bool MustWaitForToken(const Entry& entry, const Call& call) const;
   void LapseIfDue(Entry& entry, MonotonicTime arrived);
   // Follows up a step: what it changed is staged, counted and timed, and whom it frees is served.
-  void Apply(Entry& entry, const Step& step, v1::CheckResultResponse::State before);
+  // `call`: whose doing it is; null: nobody's.
+  void Apply(Entry& entry, const Step& step, v1::CheckResultResponse::State before,
+             const Call* call = nullptr);
   void ApplyToCall(Entry& entry, Call& call, Step step, v1::CheckResultResponse::State before);
   void SetLeaseTimer(Entry& entry);
   // The batch touches the entry: DropIdleEntries looks at it.
   void Visit(Entry& entry);
   void Stage(Entry& entry);
+
+  // Measuring.
+  void Measure(Entry& entry, const Step& step, v1::CheckResultResponse::State before,
+               const Call* call);
+  void NoteDoubt(Entry& entry);
+  void MeasureRenewal(const Call& call, MonotonicTime deadline);
 
   // Waiting.
   void Enqueue(Entry& entry, Call& call);

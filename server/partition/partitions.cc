@@ -44,7 +44,10 @@ absl::Status Partitions::Adopt() {
       const auto name_space = storage::SplitStoreKey(scanned.store_key).name_space;
       const bool held = scanned.loaded.record->state() == v1::CheckResultResponse::HELD;
       environment_.live_counts->Add(name_space, held ? 1 : 0, held ? 0 : 1);
-      if (!held) continue;
+      if (!held) {
+        environment_.meter->OnDoubt(name_space, scanned.loaded.record->state_since_nanos(), true);
+        continue;
+      }
       For(scanned.store_key).partition().Adopt(scanned.store_key, std::move(scanned.loaded));
     }
     if (page->size() < kScanPage) return absl::OkStatus();
@@ -79,6 +82,12 @@ void Partitions::TakeBack(UnsentGrant unsent) {
 
 void Partitions::EndAllWaits() {
   for (auto& thread : threads_) thread->Post(EndWaits{});
+}
+
+std::vector<std::size_t> Partitions::queue_lengths() const {
+  std::vector<std::size_t> lengths;
+  for (const auto& thread : threads_) lengths.push_back(thread->queue_length());
+  return lengths;
 }
 
 void Partitions::Stop() {

@@ -44,6 +44,8 @@ class Partitions {
 
   std::size_t count() const { return threads_.size(); }
   std::size_t waiters() const { return waiters_.load(); }
+  // Of each partition: how much it has been given and has not begun.
+  std::vector<std::size_t> queue_lengths() const;
 
  private:
   // Hands the live records to their partitions.

@@ -54,6 +54,7 @@ void Partition::Enqueue(Entry& entry, Call& call) {
       wait_timers_.Remove(old->deadline, TimerOf(entry, *superseded));
       queue.TakeOver(superseded, waiter);
       wait_timers_.Add(waiter.deadline, TimerOf(entry, call));
+      environment_.meter->OnWaitEnded(now_.monotonic - superseded->arrived);
       AnswerLater(*superseded, SupersededByRetry());
       return;
     }
@@ -85,6 +86,7 @@ void Partition::Enqueue(Entry& entry, Call& call) {
 
 void Partition::RemoveWaiter(Entry& entry, const Waiter& waiter) {
   wait_timers_.Remove(waiter.deadline, TimerOf(entry, *waiter.call));
+  environment_.meter->OnWaitEnded(now_.monotonic - waiter.call->arrived);
   entry.waiters->Remove(waiter.call);
   environment_.waiters->fetch_sub(1);
   if (environment_.quotas != nullptr) environment_.quotas->RemoveWaiters(entry.name_space());

@@ -108,7 +108,10 @@ storage::Expired Retention::Expire(std::string_view store_key, storage::v1::Reco
     stored = WallTimeFromNanos(state_.retention_clock_nanos());
   }
   const auto& settings = namespaces_.Get(storage::SplitStoreKey(store_key).name_space);
-  if (IsReclaimable(record, options_.limits, settings, stored)) return storage::Expired::kAll;
+  if (IsReclaimable(record, options_.limits, settings, stored)) {
+    expired_records_.fetch_add(1, std::memory_order_relaxed);
+    return storage::Expired::kAll;
+  }
   return DropExpiredPayload(record, stored) ? storage::Expired::kPart : storage::Expired::kNothing;
 }
 

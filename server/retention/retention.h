@@ -2,6 +2,8 @@
 // state.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -53,6 +55,9 @@ class Retention {
 
   bool clock_in_doubt() const;
 
+  // Records that Expire has given up as a whole, so far.
+  std::uint64_t expired_records() const { return expired_records_.load(); }
+
  private:
   Retention(storage::RecordStore& store, const Namespaces& namespaces, Clock& clock,
             Options options, storage::v1::StoreState state);
@@ -66,6 +71,7 @@ class Retention {
   // One at a time: each writes what the one before it wrote, and more.
   Mutex saving_;
 
+  mutable std::atomic<std::uint64_t> expired_records_ = 0;
   mutable Mutex mutex_;
   RetentionClock retention_clock_ GUARDED_BY(mutex_);
   // As it is stored.

@@ -10,26 +10,29 @@ namespace {
 // turn take no memory.
 class ListCall final : public grpc::ServerUnaryReactor {
  public:
-  ListCall(RecordLister& lister, ReplyBudget& reply_budget, std::size_t page_bytes)
-      : lister_(lister), reply_budget_(reply_budget), page_bytes_(page_bytes) {}
+  ListCall(const CallEnvironment& environment, RecordLister& lister)
+      : environment_(environment), lister_(lister) {}
 
   void Start(const v1::ListRecordsRequest& request, v1::ListRecordsResponse* response) {
-    reply_budget_.Acquire(page_bytes_, [this, &request, response] {
+    environment_.reply_budget.Acquire(page_bytes(), [this, &request, response] {
       lister_.List(request, response, [this](const std::optional<Refusal>& refused) {
+        environment_.Answered(Rpc::kListRecords, arrived_, refused);
         Finish(refused.has_value() ? ToGrpcStatus(*refused) : grpc::Status::OK);
       });
     });
   }
 
   void OnDone() override {
-    reply_budget_.Release(page_bytes_);
+    environment_.reply_budget.Release(page_bytes());
     delete this;
   }
 
  private:
+  std::size_t page_bytes() const { return environment_.limits.page_bytes; }
+
+  const CallEnvironment& environment_;
   RecordLister& lister_;
-  ReplyBudget& reply_budget_;
-  const std::size_t page_bytes_;
+  const MonotonicTime arrived_ = environment_.clock.Monotonic();
 };
 
 // For calls that concern all namespaces.
@@ -52,9 +55,10 @@ grpc::ServerUnaryReactor* AdminService::ListRecords(grpc::CallbackServerContext*
                                                     v1::ListRecordsResponse* response) {
   Caller caller = CallerOf(environment_.access, *context);
   if (auto refusal = environment_.Check(*request, caller)) {
+    environment_.Answered(Rpc::kListRecords, environment_.clock.Monotonic(), refusal);
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
-  auto* call = new ListCall(lister_, environment_.reply_budget, environment_.limits.page_bytes);
+  auto* call = new ListCall(environment_, lister_);
   call->Start(*request, response);
   return call;
 }
@@ -80,10 +84,13 @@ grpc::ServerUnaryReactor* AdminService::DeleteRecord(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerContext* context,
                                                         const v1::GetServerStatusRequest*,
                                                         v1::GetServerStatusResponse* response) {
+  const MonotonicTime arrived = environment_.clock.Monotonic();
   if (auto refusal = CheckCaller<v1::GetServerStatusRequest>(environment_, *context)) {
+    environment_.Answered(Rpc::kGetServerStatus, arrived, refusal);
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
   fill_status_(response);
+  environment_.Answered(Rpc::kGetServerStatus, arrived, std::nullopt);
   return FinishAtOnce(context, grpc::Status::OK);
 }
 

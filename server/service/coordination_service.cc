@@ -39,15 +39,13 @@ grpc::ServerUnaryReactor* CoordinationService::Release(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* CoordinationService::IssueKey(grpc::CallbackServerContext* context,
                                                         const v1::IssueKeyRequest* request,
                                                         v1::IssueKeyResponse* response) {
+  const MonotonicTime arrived = environment_.clock.Monotonic();
   Caller caller = CallerOf(environment_.access, *context);
-  if (auto refusal = environment_.Check(*request, caller)) {
-    return FinishAtOnce(context, ToGrpcStatus(*refusal));
-  }
-  if (auto refusal = environment_.NotServing()) {
-    return FinishAtOnce(context, ToGrpcStatus(*refusal));
-  }
-  response->set_key(NewUuid7(environment_.clock.Wall()));
-  return FinishAtOnce(context, grpc::Status::OK);
+  auto refusal = environment_.Check(*request, caller);
+  if (!refusal.has_value()) refusal = environment_.NotServing();
+  if (!refusal.has_value()) response->set_key(NewUuid7(environment_.clock.Wall()));
+  environment_.Answered(Rpc::kIssueKey, arrived, refusal);
+  return FinishAtOnce(context, refusal.has_value() ? ToGrpcStatus(*refusal) : grpc::Status::OK);
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* CoordinationService::Session(

@@ -45,6 +45,7 @@ class CoordinationService final : public CoordinationCallbacks {
       grpc::CallbackServerContext* context) override;
 
   SessionStreams& sessions() { return sessions_; }
+  const SessionStreams& sessions() const { return sessions_; }
 
  private:
   const CallEnvironment& environment_;

@@ -106,6 +106,7 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
   environment.live_counts = &live_counts_;
   environment.fail_stop = &fail_stop_;
   environment.observer = &observer;
+  if (options_.meter != nullptr) environment.meter = options_.meter;
   environment.storage_full = &housekeeper_->storage_full();
   environment.quotas = &quotas_;
   partitions_ = std::make_unique<Partitions>(environment, options_.partitions);
@@ -120,7 +121,8 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
 absl::Status Server::StartGrpc() {
   services_ = std::make_unique<Services>(
       CallEnvironment{options_.limits, namespaces_, clock_, *retention_, *partitions_,
-                      reply_budget_, fail_stop_, shut_down_, access_.get()},
+                      reply_budget_, fail_stop_, shut_down_, access_.get(),
+                      options_.meter == nullptr ? Meter::None() : *options_.meter},
       *this, *store_);
   stored_bytes_ = std::make_unique<StoredBytes>(*store_, namespaces_, live_counts_, quotas_);
   housekeeper_->Start([this] { KeepHouse(); });
@@ -203,7 +205,7 @@ void Server::FillStatus(v1::GetServerStatusResponse* response) const {
   const MonotonicTime now = clock_.Monotonic();
   response->set_version(LATCHKEY_VERSION);
   response->set_store(options_.store_name);
-  response->set_serving(!fail_stop_.tripped() && !shut_down_.load());
+  response->set_serving(serving());
   SetProto(now - started_at_, response->mutable_uptime());
   response->set_fencing_token(store_->HighestToken());
   response->set_waiters(static_cast<std::uint32_t>(partitions_->waiters()));
@@ -215,6 +217,18 @@ void Server::FillStatus(v1::GetServerStatusResponse* response) const {
   response->set_partitions(static_cast<std::uint32_t>(partitions_->count()));
   FillLimits(options_.limits, response->mutable_limits());
   FillNamespaces(namespaces_, live_counts_, quotas_, *retention_, response);
+}
+
+Gauges Server::ReadGauges() const {
+  Gauges gauges;
+  gauges.waiters = partitions_->waiters();
+  gauges.queue_lengths = partitions_->queue_lengths();
+  gauges.sessions = services_->coordination.sessions().count();
+  gauges.fencing_token = store_->HighestToken();
+  gauges.live = live_counts_.All();
+  gauges.expired_records = retention_->expired_records();
+  gauges.retention_clock = retention_->At(clock_.Monotonic()).retention;
+  return gauges;
 }
 
 }  // namespace latchkey

@@ -21,6 +21,7 @@
 #include "server/partition/partitions.h"
 #include "server/partition/quotas.h"
 #include "server/retention/retention.h"
+#include "server/service/gauges.h"
 #include "server/service/housekeeper.h"
 
 namespace grpc {
@@ -52,6 +53,8 @@ struct ServerOptions {
   std::shared_ptr<const AccessRules> access;
   // Null: connections are not encrypted.
   std::shared_ptr<grpc::ServerCredentials> credentials;
+  // Counts what happens; outlives the server. Null: nobody does.
+  Meter* meter = nullptr;
   // For tests: has the last word on the gRPC server before it starts. Empty: nothing.
   std::function<void(grpc::ServerBuilder& builder)> configure_grpc;
 };
@@ -86,6 +89,10 @@ class Server {
   absl::Status Shutdown(Duration drain);
 
   void FillStatus(v1::GetServerStatusResponse* response) const;
+  // Also while it shuts down and after that.
+  Gauges ReadGauges() const;
+  // Whether calls are served. False from the moment when Shutdown begins or the store fails.
+  bool serving() const { return !fail_stop_.tripped() && !shut_down_.load(); }
 
  private:
   struct Services;

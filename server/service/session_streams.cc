@@ -7,6 +7,7 @@
 
 #include "server/calls/session.h"
 #include "server/service/caller_of.h"
+#include "server/service/caller_trace.h"
 #include "server/service/grpc_status.h"
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/proto_buffer_reader.h>
@@ -51,7 +52,8 @@ class SessionStreams::Stream final
       : streams_(streams),
         context_(context),
         session_(std::make_shared<Session>(streams.environment_, *this,
-                                           CallerOf(streams.environment_.access, context))) {
+                                           CallerOf(streams.environment_.access, context),
+                                           CallerTrace(context))) {
     StartRead(&in_);
   }
 
@@ -146,6 +148,11 @@ void SessionStreams::BreakUnread(MonotonicTime now) {
   for (Stream* stream : streams_) {
     stream->session()->BreakIfNotRead(now, environment_.limits.session_unread_max);
   }
+}
+
+std::size_t SessionStreams::count() const {
+  MutexLock lock(mutex_);
+  return streams_.size();
 }
 
 void SessionStreams::Forget(Stream* stream) {

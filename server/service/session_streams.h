@@ -30,6 +30,8 @@ class SessionStreams {
   void CheckCallers();
   // Breaks the streams whose clients do not read.
   void BreakUnread(MonotonicTime now);
+  // How many are open.
+  std::size_t count() const;
 
  private:
   class Stream;
@@ -37,7 +39,7 @@ class SessionStreams {
   std::vector<std::shared_ptr<Session>> OpenSessions();
 
   const CallEnvironment& environment_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   bool draining_ GUARDED_BY(mutex_) = false;
   std::unordered_set<Stream*> streams_ GUARDED_BY(mutex_);
 };

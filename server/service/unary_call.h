@@ -8,6 +8,7 @@
 #include "server/calls/budgeted_call.h"
 #include "server/calls/call_environment.h"
 #include "server/service/caller_of.h"
+#include "server/service/caller_trace.h"
 #include "server/service/grpc_status.h"
 #include <grpcpp/support/server_callback.h>
 
@@ -17,9 +18,13 @@ template <class Request, class Response>
 class UnaryCall final : public grpc::ServerUnaryReactor, public BudgetedCall<Request, Response> {
  public:
   // The references outlive the call, as gRPC makes the messages do.
-  UnaryCall(const CallEnvironment& environment, const Request& request, Response* response)
+  UnaryCall(const CallEnvironment& environment, const grpc::CallbackServerContext& context,
+            const Request& request, Response* response)
       : BudgetedCall<Request, Response>(environment, environment.reply_budget, request, response,
-                                        environment.clock.Monotonic()) {}
+                                        environment.clock.Monotonic()),
+        context_(context) {}
+
+  std::optional<TraceContext> trace() const override { return CallerTrace(context_); }
 
   void OnCancel() override {
     this->SetGone();
@@ -39,15 +44,17 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public BudgetedCall<Req
   void Send(std::optional<Refusal> refusal) override {
     ServerUnaryReactor::Finish(refusal.has_value() ? ToGrpcStatus(*refusal) : grpc::Status::OK);
   }
+
+  const grpc::CallbackServerContext& context_;
 };
 
 // Refuses a malformed request, and one that its caller may not make, and hands any other to the
 // partition of its key.
 template <class Request, class Response>
 grpc::ServerUnaryReactor* StartUnary(const CallEnvironment& environment,
-                                     const grpc::ServerContextBase& context, const Request& request,
-                                     Response* response) {
-  auto* call = new UnaryCall<Request, Response>(environment, request, response);
+                                     const grpc::CallbackServerContext& context,
+                                     const Request& request, Response* response) {
+  auto* call = new UnaryCall<Request, Response>(environment, context, request, response);
   Caller caller = CallerOf(environment.access, context);
   if (auto refusal = environment.Check(request, caller)) {
     static_cast<Call*>(call)->Finish(std::move(refusal));

@@ -126,6 +126,7 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
   v1::CoordinationService::Stub& coordination();
   v1::AdminService::Stub& admin();
   std::string address() const;
+  const Server& server() const { return *server_; }
   ShiftedClock& clock() { return clock_; }
   const CountingObserver& observer() const { return observer_; }
   bool durable() const { return std::string_view(GetParam()).starts_with("rocksdb"); }

@@ -12,7 +12,7 @@ _PUBLIC_PROTO = ("latchkey/v1/", "latchkey/reflection/v1/", "google/rpc/", "grpc
 _STORAGE_PROTO = ("latchkey/storage/v1/",)
 
 # Within server/, each directory knows only itself and those before it.
-_SERVER_ORDER = ("machine", "retention", "partition", "access", "calls", "service", "main")
+_SERVER_ORDER = ("machine", "retention", "partition", "access", "calls", "service", "metrics", "main")
 
 # The layer of a file, most specific first, and the beginnings of those of our headers it may include.
 _LAYERS = [

@@ -143,6 +143,17 @@ TEST_F(SettingsTest, PayloadsAreNotKeptLongerThanTheirKeys) {
   EXPECT_EQ(namespaces.Get("shop").payload_retention, 72h);
 }
 
+TEST_F(SettingsTest, MetricsAreOffUnlessAnAddressIsGiven) {
+  EXPECT_EQ(MustRead({}).metrics_address, "");
+  SetVariable("LATCHKEY_METRICS_ADDRESS", "127.0.0.1:7421");
+  EXPECT_EQ(MustRead({}).metrics_address, "127.0.0.1:7421");
+  EXPECT_EQ(MustRead({"--metrics-address=off"}).metrics_address, "");
+  EXPECT_FALSE(Read({"--metrics-address="}).ok());
+  EXPECT_EQ(MustRead({File("metrics_address = \"[::1]:0\"\n"), "--metrics-address=[::1]:1"})
+                .metrics_address,
+            "[::1]:1");
+}
+
 TEST_F(SettingsTest, SwitchesStandAloneOrHaveAValue) {
   EXPECT_TRUE(MustRead({"--log-keys"}).log_keys);
   EXPECT_FALSE(MustRead({"--log-keys=false"}).log_keys);
