@@ -113,6 +113,8 @@ def client_page(version, program):
         described = re.sub(r"(?s)\n*Usage:.*", "", sections(said)[""])
         parts.append(f".SH {roff(command.upper())}\n{paragraphs(described) or roff(command)}\n"
                      + list_of(options_of(said)))
+        if example := sections(said).get("Example"):
+            parts.append(f".PP\nExample:\n.PP\n.nf\n{roff(example)}\n.fi")
     described = re.sub(r"(?s)\n*Usage:.*", "", sections(text)[""])
     return fill("latchkey.1", version=version, description=paragraphs(described),
                 options=list_of(options_of(text)), commands="\n".join(parts))

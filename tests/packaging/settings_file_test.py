@@ -21,6 +21,37 @@ sys.path.insert(0, str(documents.ROOT / "packaging"))
 import man_pages  # noqa: E402
 
 
+# As CLI11 prints it.
+_CLIENT = """#!/bin/sh
+[ "$1" != acquire ] || exec cat <<END
+Take the lock of a key
+Usage: latchkey acquire [OPTIONS]
+
+Options:
+  -h,--help                   Print this help message and exit
+  --key TEXT REQUIRED         what to lock
+
+Example:
+  latchkey acquire --key order:1
+END
+cat <<END
+latchkey: asks a server
+Usage: latchkey [OPTIONS] SUBCOMMAND
+
+Options:
+  -h,--help                   Print this help message and exit
+Connection:
+  --address TEXT (Env:LATCHKEY_ADDRESS)
+                              host and port of the server
+
+Subcommands:
+  acquire                     Take the lock of a key
+
+Exit codes: 0 and others
+END
+"""
+
+
 def settings():
     """Name -> help text of all settings, as latchkeyd lists them."""
     said = man_pages.options_of(man_pages.help_of(programs.environment("LATCHKEYD")))
@@ -117,6 +148,18 @@ class ManualPagesTest(unittest.TestCase):
 
     def test_values_are_shown_as_they_are_written(self):
         self.assertIn('log_level = "info"', (self.directory / "latchkeyd.toml.5").read_text())
+
+    def test_a_command_of_the_client_is_a_section(self):
+        program = self.directory / "client"
+        program.write_text(_CLIENT)
+        program.chmod(0o755)
+        page = man_pages.client_page("0", program)
+        for part in ("\\fB\\-\\-address TEXT (Env:LATCHKEY_ADDRESS)\\fR\nhost and port of the server\n",
+                     ".SH ACQUIRE\nTake the lock of a key\n",
+                     "\\fB\\-\\-key TEXT REQUIRED\\fR\nwhat to lock\n",
+                     "Example:\n.PP\n.nf\n  latchkey acquire \\-\\-key order:1\n.fi"):
+            self.assertIn(part, page)
+        self.assertNotIn("Exit codes", page)  # a footer is no option's help
 
     def test_no_word_of_help_is_taken_for_a_request(self):
         # roff takes a line that begins with a dot or an apostrophe for one.
