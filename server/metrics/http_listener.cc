@@ -10,9 +10,10 @@
 namespace latchkey {
 namespace {
 
-// A scrape, a probe or two, and some who do not send what they began to.
-constexpr char kThreads[] = "4";
-constexpr char kRequestTimeoutMs[] = "5000";
+// A scrape, a probe or two, and those who do not send what they began to: each of them takes a
+// thread for as long.
+constexpr char kThreads[] = "16";
+constexpr char kRequestTimeoutMs[] = "2000";
 
 const char* ReasonOf(int status) {
   switch (status) {

@@ -53,7 +53,7 @@ class EndpointsTest(unittest.TestCase):
                         while data := asked.recv(65536):
                             answer += data
                     if answer:
-                        self.assertTrue(answer.startswith(b"HTTP/1.1 " + status), answer[:100])
+                        self.assertTrue(answer.split()[1].startswith(status), answer[:100])
                     self.assertFalse(answer.endswith(b"ok\n"), "HEAD has no body")
             self.assertEqual(server.get("/readyz"), (200, "ready\n"))
 
