@@ -1,5 +1,6 @@
 #include "storage/memory_record_store.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -62,6 +63,12 @@ absl::Status MemoryRecordStore::SaveState(const StoreState& state) {
 std::uint64_t MemoryRecordStore::HighestToken() {
   MutexLock lock(mutex_);
   return last_token_;
+}
+
+absl::Status MemoryRecordStore::RaiseTokens(std::uint64_t to) {
+  MutexLock lock(mutex_);
+  last_token_ = std::max(last_token_, to);
+  return absl::OkStatus();
 }
 
 void MemoryRecordStore::PutBytes(const std::string& store_key, std::string bytes) {

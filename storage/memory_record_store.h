@@ -28,6 +28,7 @@ class MemoryRecordStore final : public RecordStore {
   absl::StatusOr<StoreState> LoadState() override;
   absl::Status SaveState(const StoreState& state) override;
   std::uint64_t HighestToken() override;
+  absl::Status RaiseTokens(std::uint64_t to) override;
   bool exclusive() const override { return sharing_ == Sharing::kExclusive; }
   absl::Status Close() override { return absl::OkStatus(); }
 
