@@ -18,6 +18,7 @@ class EventLog final : public PartitionObserver {
 
   void OnStep(const std::string& store_key, const Step& step) override;
   void OnStall(Duration gap) override;
+  void OnStoreAction(const v1::AuditEntry& done) override;
 
  private:
   // "namespace=payments key_hash=1f3a..." or, if asked for, the key itself.

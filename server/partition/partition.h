@@ -24,6 +24,7 @@
 
 namespace latchkey {
 
+class ChangeFeed;
 class FailStop;
 class LiveCounts;
 class Namespaces;
@@ -37,6 +38,8 @@ class PartitionObserver {
   virtual void OnStep(const std::string& store_key, const Step& step) = 0;
   // Live leases were extended, because nobody could renew them for so long.
   virtual void OnStall(Duration gap) = 0;
+  // An operator did something to the store as a whole, durably. Called on another thread.
+  virtual void OnStoreAction(const v1::AuditEntry& /*done*/) {}
 };
 
 // What all partitions of a server share. Everything here is thread-safe and outlives them.
@@ -53,6 +56,8 @@ struct PartitionEnvironment {
   std::atomic<std::size_t>* waiters = nullptr;
   // New records are refused.
   std::atomic<bool>* storage_full = nullptr;
+  // Hears what is committed; null: nobody watches.
+  ChangeFeed* changes = nullptr;
 };
 
 // A gap longer than this between two batches means that nobody could renew meanwhile.
@@ -67,7 +72,7 @@ class Partition {
   // Before the first Process: takes charge of a record that was HELD when the store was opened.
   void Adopt(const std::string& store_key, storage::Loaded loaded);
   // Now serving: every adopted lease gets the longest duration promised for it, from this moment
-  // (rule 11).
+  // (rule 11). One from before a restore from a backup is over: its holder may have ended it since.
   void BeginServing();
 
   // Decides all of `work` and whatever has fallen due, commits, answers. May be called with no
@@ -103,6 +108,7 @@ class Partition {
   void Run(Work& work, Entry* entry);
   void FireLeaseTimers(MonotonicTime until);
   bool Commit();
+  void PublishChanges();
   void SendAnswers();
   void DropIdleEntries();
   void FailEverything();
@@ -111,6 +117,7 @@ class Partition {
   void Run(const CancelWait& cancel);
   void Run(const UnsentGrant& unsent, Entry& entry);
   void Run(const EndWaits& end);
+  void Run(const ServeAbsentKeys& serve);
 
   Context ContextFor(const Entry& entry) const;
   Context ContextFor(const Entry& entry, const Call& call) const;
@@ -176,6 +183,7 @@ class Partition {
 
   // The batch at hand.
   Now now_{};
+  Restore restore_;
   std::uint64_t highest_token_ = 0;
   std::vector<Entry*> visited_;
   std::vector<Entry*> staged_;

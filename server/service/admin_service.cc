@@ -1,6 +1,6 @@
 #include "server/service/admin_service.h"
 
-#include "server/service/not_implemented.h"
+#include "server/service/at_once.h"
 #include "server/service/unary_call.h"
 
 namespace latchkey {
@@ -31,6 +31,13 @@ class ListCall final : public grpc::ServerUnaryReactor {
   ReplyBudget& reply_budget_;
   const std::size_t page_bytes_;
 };
+
+// For a call that is answered by another thread, or at once.
+StoreAdmin::Done FinishLater(grpc::ServerUnaryReactor* reactor) {
+  return [reactor](const std::optional<Refusal>& refusal) {
+    reactor->Finish(refusal.has_value() ? ToGrpcStatus(*refusal) : grpc::Status::OK);
+  };
+}
 
 }  // namespace
 
@@ -76,22 +83,29 @@ grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerCont
   return FinishAtOnce(context, grpc::Status::OK);
 }
 
-grpc::ServerUnaryReactor* AdminService::ClearRestoreDoubt(grpc::CallbackServerContext* context,
-                                                          const v1::ClearRestoreDoubtRequest*,
-                                                          v1::ClearRestoreDoubtResponse*) {
-  return FinishAtOnce(context, NotImplemented("ClearRestoreDoubt"));
+grpc::ServerUnaryReactor* AdminService::ClearRestoreDoubt(
+    grpc::CallbackServerContext* context, const v1::ClearRestoreDoubtRequest* request,
+    v1::ClearRestoreDoubtResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  store_admin_.ClearRestoreDoubt(*request, response, FinishLater(reactor));
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext* context,
-                                                     const v1::CreateBackupRequest*,
-                                                     v1::CreateBackupResponse*) {
-  return FinishAtOnce(context, NotImplemented("CreateBackup"));
+                                                     const v1::CreateBackupRequest* request,
+                                                     v1::CreateBackupResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  store_admin_.CreateBackup(*request, response, FinishLater(reactor));
+  return reactor;
 }
 
 grpc::ServerWriteReactor<v1::WatchRecordsResponse>* AdminService::WatchRecords(
-    grpc::CallbackServerContext*, const v1::WatchRecordsRequest*) {
+    grpc::CallbackServerContext* context, const v1::WatchRecordsRequest* request) {
   using Reactor = grpc::ServerWriteReactor<v1::WatchRecordsResponse>;
-  return new EndedStream<Reactor>(NotImplemented("WatchRecords"));
+  auto refusal = environment_.Check(*request);
+  if (!refusal.has_value()) refusal = environment_.NotServing();
+  if (refusal.has_value()) return new EndedStream<Reactor>(ToGrpcStatus(*refusal));
+  return watches_.Open(*context, *request);
 }
 
 }  // namespace latchkey

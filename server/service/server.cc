@@ -48,16 +48,21 @@ void SetHealth(grpc::Server& server, bool serving) {
 }  // namespace
 
 struct Server::Services {
-  Services(const CallEnvironment& call_environment, const Server& server,
-           storage::RecordStore& store)
+  Services(const CallEnvironment& call_environment, Server& server)
       : environment(call_environment),
-        lister(environment, store),
+        lister(environment, *server.store_),
+        watches(environment, *server.changes_, lister),
+        store_admin(
+            environment, *server.store_, server.fail_stop_, server.options_.backup_directory,
+            [&server](const v1::AuditEntry& done) { server.observer_.OnStoreAction(done); }),
         coordination(environment),
-        admin(environment, lister,
+        admin(environment, lister, watches, store_admin,
               [&server](v1::GetServerStatusResponse* response) { server.FillStatus(response); }) {}
 
   const CallEnvironment environment;
   RecordLister lister;
+  RecordWatches watches;
+  StoreAdmin store_admin;
   CoordinationService coordination;
   AdminService admin;
 };
@@ -67,29 +72,31 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     PartitionObserver& observer, std::function<void(const std::string& why)> on_failure) {
   Failpoint("opened_store");
   std::unique_ptr<Server> server(
-      new Server(std::move(options), std::move(store), clock, std::move(on_failure)));
-  if (auto started = server->StartParts(observer); !started.ok()) return started;
+      new Server(std::move(options), std::move(store), clock, observer, std::move(on_failure)));
+  if (auto started = server->StartParts(); !started.ok()) return started;
   Failpoint("starting_service");
   if (auto started = server->StartGrpc(); !started.ok()) return started;
   return server;
 }
 
 Server::Server(ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
-               std::function<void(const std::string&)> on_failure)
+               PartitionObserver& observer, std::function<void(const std::string&)> on_failure)
     : options_(std::move(options)),
       store_(std::move(store)),
       clock_(clock),
       fail_stop_(std::move(on_failure)),
       reply_budget_(options_.limits.reply_bytes_in_flight),
-      started_at_(clock.Monotonic()) {}
+      started_at_(clock.Monotonic()),
+      observer_(observer) {}
 
 Server::~Server() { (void)Shutdown(Duration::zero()); }
 
-absl::Status Server::StartParts(PartitionObserver& observer) {
+absl::Status Server::StartParts() {
   auto retention = Retention::Start(*store_, options_.namespaces, clock_,
                                     {options_.accept_clock_step, options_.limits});
   if (!retention.ok()) return retention.status();
   retention_ = *std::move(retention);
+  changes_ = std::make_unique<ChangeFeed>(options_.limits, retention_->first_watch_revision());
   housekeeper_ = std::make_unique<Housekeeper>(*store_, *retention_, fail_stop_,
                                                options_.storage_reserve_bytes);
   PartitionEnvironment environment;
@@ -100,7 +107,8 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
   environment.retention = retention_.get();
   environment.live_counts = &live_counts_;
   environment.fail_stop = &fail_stop_;
-  environment.observer = &observer;
+  environment.observer = &observer_;
+  environment.changes = changes_.get();
   environment.storage_full = &housekeeper_->storage_full();
   partitions_ = std::make_unique<Partitions>(environment, options_.partitions);
   absl::Status started = partitions_->Start();
@@ -115,9 +123,12 @@ absl::Status Server::StartGrpc() {
   services_ = std::make_unique<Services>(
       CallEnvironment{options_.limits, options_.namespaces, clock_, *retention_, *partitions_,
                       reply_budget_, fail_stop_, shut_down_},
-      *this, *store_);
-  housekeeper_->Start(
-      [this] { services_->coordination.sessions().BreakUnread(clock_.Monotonic()); });
+      *this);
+  housekeeper_->Start([this] {
+    services_->coordination.sessions().BreakUnread(clock_.Monotonic());
+    services_->watches.Tick();
+    retention_->NoteWatchRevision(changes_->revision());
+  });
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // gRPC's own health service has no descriptor; naming ours links it, so that reflection can show
@@ -154,6 +165,8 @@ absl::Status Server::Shutdown(Duration drain) {
   if (services_ != nullptr) {
     services_->coordination.sessions().Drain();
     services_->lister.Stop();
+    services_->watches.Stop();
+    services_->store_admin.Stop();
   }
   if (grpc_server_ != nullptr) {
     grpc_server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
@@ -183,6 +196,9 @@ void Server::FillStatus(v1::GetServerStatusResponse* response) const {
   response->set_storage_reserve_bytes(housekeeper_->reserve_bytes());
   SetProto(retention_->At(now).retention, response->mutable_retention_clock());
   response->set_clock_in_doubt(retention_->clock_in_doubt());
+  FillRestore(retention_->restore(), response);
+  for (const auto& done : retention_->audit()) *response->add_audit() = done;
+  response->set_backup_running(services_->store_admin.backup_running());
   response->set_partitions(static_cast<std::uint32_t>(partitions_->count()));
   FillLimits(options_.limits, response->mutable_limits());
   FillNamespaces(options_.namespaces, live_counts_, *retention_, response);
