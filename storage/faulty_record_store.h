@@ -43,6 +43,10 @@ class FaultyRecordStore final : public RecordStore {
   absl::StatusOr<StoreState> LoadState() override;
   absl::Status SaveState(const StoreState& state) override;
   std::uint64_t HighestToken() override { return store_.HighestToken(); }
+  absl::Status RaiseTokens(std::uint64_t to) override { return store_.RaiseTokens(to); }
+  absl::StatusOr<BackupMade> CreateBackup(const BackupOrder& order) override {
+    return store_.CreateBackup(order);
+  }
   bool exclusive() const override { return store_.exclusive(); }
   std::optional<Space> FreeSpace() override { return store_.FreeSpace(); }
   std::optional<std::uint64_t> StoredBytes(std::string_view name_space) override {

@@ -1,5 +1,6 @@
 #include "storage/memory_record_store.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -74,6 +75,12 @@ std::optional<std::uint64_t> MemoryRecordStore::StoredBytes(std::string_view nam
     bytes += entry->first.size() + entry->second.bytes.size();
   }
   return bytes;
+}
+
+absl::Status MemoryRecordStore::RaiseTokens(std::uint64_t to) {
+  MutexLock lock(mutex_);
+  last_token_ = std::max(last_token_, to);
+  return absl::OkStatus();
 }
 
 void MemoryRecordStore::PutBytes(const std::string& store_key, std::string bytes) {

@@ -29,6 +29,7 @@ class MemoryRecordStore final : public RecordStore {
   absl::Status SaveState(const StoreState& state) override;
   std::uint64_t HighestToken() override;
   std::optional<std::uint64_t> StoredBytes(std::string_view name_space) override;
+  absl::Status RaiseTokens(std::uint64_t to) override;
   bool exclusive() const override { return sharing_ == Sharing::kExclusive; }
   absl::Status Close() override { return absl::OkStatus(); }
 

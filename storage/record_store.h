@@ -71,11 +71,33 @@ struct Scanned {
   Loaded loaded;
 };
 
+// What a backup is to be.
+struct BackupOrder {
+  // On this machine; created if its parent is there. It has nothing else in it.
+  std::string directory;
+  // Deletes all but the newest so many, once this one is made and verified; 0: keeps all.
+  std::uint32_t keep_newest = 0;
+  // Asked now and then: give up.
+  std::function<bool()> stop = [] { return false; };
+};
+
+// A backup that was made and verified.
+struct BackupMade {
+  std::uint64_t id = 0;
+  std::uint64_t size_bytes = 0;    // with what it shares with others
+  std::uint64_t copied_bytes = 0;  // for this one
+  std::uint32_t files = 0;
+  std::uint32_t backups = 0;  // that there are now
+  std::int64_t taken_at_seconds = 0;
+  std::uint64_t records_estimate = 0;
+  std::uint64_t fencing_token = 0;  // none above it had been given when it was begun
+};
+
 // Thread-safe; calls block. A partition's records are only ever written by that partition's thread.
 //
-// Errors: a status that is not OK (but for Scan's DATA_LOSS) from any call of an exclusive store
-// means that the store has failed. It latches: from then on every call fails, nothing further
-// becomes durable, and only a new process on the same data goes on (invariant D4).
+// Errors: a status that is not OK (but for Scan's DATA_LOSS, and CreateBackup's) from any call of
+// an exclusive store means that the store has failed. It latches: from then on every call fails,
+// nothing further becomes durable, and only a new process on the same data goes on (invariant D4).
 class RecordStore {
  public:
   virtual ~RecordStore() = default;
@@ -103,6 +125,18 @@ class RecordStore {
 
   // No token above this one was ever given. 0 in a new store.
   virtual std::uint64_t HighestToken() = 0;
+  // Gives no token up to this one any more; durable on return. Never lowers anything.
+  virtual absl::Status RaiseTokens(std::uint64_t to) = 0;
+
+  // Copies what was committed before the call, and perhaps a little more, to where a restore finds
+  // it; commits go on meanwhile. Everything in it is of one moment. One at a time.
+  // FAILED_PRECONDITION where the directory is not for backups or another process writes to it,
+  // UNIMPLEMENTED where there is nothing that could be copied, CANCELLED if it was stopped, else
+  // what went wrong. Nothing is kept of a backup that failed, and the store has not failed by it.
+  virtual absl::StatusOr<BackupMade> CreateBackup(const BackupOrder& /*order*/) {
+    return absl::UnimplementedError(
+        "this store has nothing on a disk of this machine that could be backed up");
+  }
 
   // Whether this process is the only writer.
   virtual bool exclusive() const = 0;

@@ -22,12 +22,15 @@ absl::StatusCode CodeOf(Reason reason) {
     case R::KEY_EXPIRED:
     case R::NOT_IN_DOUBT:
     case R::RECORD_LIVE:
+    case R::BACKUP_UNAVAILABLE:
       return absl::StatusCode::kFailedPrecondition;
     case R::KEY_UNKNOWN:
       return absl::StatusCode::kNotFound;
     case R::SUPERSEDED_BY_RETRY:
+    case R::BACKUP_RUNNING:
       return absl::StatusCode::kAborted;
     case R::WAITERS_LIMIT:
+    case R::WATCHERS_LIMIT:
     case R::QUOTA_EXCEEDED:
     case R::STORAGE_FULL:
       return absl::StatusCode::kResourceExhausted;
@@ -35,6 +38,8 @@ absl::StatusCode CodeOf(Reason reason) {
     case R::STORAGE_UNAVAILABLE:
     case R::SHUTTING_DOWN:
       return absl::StatusCode::kUnavailable;
+    case R::BACKUP_FAILED:
+      return absl::StatusCode::kInternal;
     case R::RECORD_CORRUPT:
       return absl::StatusCode::kDataLoss;
     case R::CREDENTIALS_REQUIRED:

@@ -153,7 +153,7 @@ Step Decide(KeyState& key, const v1::ForceReleaseRequest& request, const Context
   } else if (state == State::HELD) {
     SetProto(std::max(key.lease_deadline - context.now.monotonic, Duration::zero()),
              response->mutable_unsafe_for());
-    const char* to = LapseIsForgotten(*key.record) ? "ABSENT" : "IN_DOUBT";
+    const char* to = LapseIsForgotten(*key.record, context) ? "ABSENT" : "IN_DOUBT";
     Step forced;
     Audit(*key.record, request, kForceRelease, Arrow(state, to), context, forced);
     step = Lapse(key, context);

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "latchkey/v1/admin.pb.h"
 #include "latchkey/v1/coordination.pb.h"
-#include "server/machine/proto_time.h"
 
 namespace latchkey {
 namespace {
@@ -39,6 +37,8 @@ struct Transition {
   bool harmless() const {
     return before.mode() == v1::Grant::EXECUTE && !before.effect_started() && !before.doubted();
   }
+  // Its holder may have said what the backup does not know.
+  bool before_restore() const { return before.fencing_token() <= context.restore.fencing_token; }
   // Nobody need write down that a record is forgotten: whoever looks again sees the same.
   bool only_forgotten() const {
     return before.state() == State::COMPLETED && from == State::ABSENT && to == State::ABSENT;
@@ -254,7 +254,10 @@ bool MayEndRun(const Transition& t) {
       return execute && t.unused();
     case Kind::kLapse:
     case Kind::kForceRelease:
-      return held && t.harmless() && t.before.on_lapse() != v1::AcquireLockRequest::IN_DOUBT;
+      if (t.before.on_lapse() == v1::AcquireLockRequest::FORGET_UNLESS_STARTED) {
+        return held && t.harmless() && !t.before_restore();
+      }
+      return held && t.harmless() && t.before.on_lapse() == v1::AcquireLockRequest::FORGET;
     case Kind::kResolveOutcome:
       return t.from == State::IN_DOUBT && t.what.not_executed;
     default:
@@ -267,6 +270,14 @@ const char* I5OneExecution(const Transition& t) {
     const bool execute = t.after.mode() == v1::Grant::EXECUTE;
     if (execute && t.from != State::ABSENT) return "a run got a second EXECUTE grant";
     if (execute && t.after.attempt_number() != 1) return "an EXECUTE grant is not its run's first";
+    const Restore& restore = t.context.restore;
+    if (execute && restore.in_doubt &&
+        t.what.first_sent_at.value_or(WallTime::min()) <= restore.at) {
+      return "a key that a restore may have forgotten got an EXECUTE grant";
+    }
+    if (!execute && t.from == State::ABSENT && (!restore.in_doubt || !t.after.doubted())) {
+      return "a run began in mode RECOVER without doubt";
+    }
     if (t.from == State::IN_DOUBT && t.after.attempt_number() != t.before.attempt_number() + 1) {
       return "a grant was not counted";
     }
@@ -358,22 +369,6 @@ State::State VisibleState(const KeyState& key, const Context& context) {
   return key.record->state();
 }
 
-template <class Request>
-CommandSummary WithToken(Kind kind, const Request& request) {
-  CommandSummary summary;
-  summary.kind = kind;
-  summary.fencing_token = request.fencing_token();
-  return summary;
-}
-
-template <class Request>
-CommandSummary WithExpectedToken(Kind kind, const Request& request) {
-  CommandSummary summary;
-  summary.kind = kind;
-  summary.fencing_token = request.expected_fencing_token();
-  return summary;
-}
-
 }  // namespace
 
 std::optional<Invariants::Violation> Invariants::Check(const KeyState& before,
@@ -443,57 +438,6 @@ Step Invariants::UndoGrant(KeyState& key, std::uint64_t fencing_token, const Con
   what.fencing_token = fencing_token;
   *violation = Check(before, key, step, context, what);
   return step;
-}
-
-CommandSummary CommandSummary::Of(const v1::AcquireLockRequest& request) {
-  CommandSummary summary;
-  summary.kind = Kind::kAcquireLock;
-  summary.attempt_id = request.attempt_id();
-  summary.fingerprint = request.fingerprint();
-  if (request.has_first_sent_at()) summary.first_sent_at = FromProto(request.first_sent_at());
-  if (request.has_lease_duration()) summary.lease_duration = FromProto(request.lease_duration());
-  return summary;
-}
-
-CommandSummary CommandSummary::Of(const v1::RenewLeaseRequest& request) {
-  CommandSummary summary = WithToken(Kind::kRenewLease, request);
-  if (request.has_lease_duration()) summary.lease_duration = FromProto(request.lease_duration());
-  return summary;
-}
-
-CommandSummary CommandSummary::Of(const v1::CheckResultRequest& request) {
-  CommandSummary summary;
-  summary.kind = Kind::kCheckResult;
-  summary.fingerprint = request.fingerprint();
-  return summary;
-}
-
-CommandSummary CommandSummary::Of(const v1::RecordResultRequest& request) {
-  return WithToken(Kind::kRecordResult, request);
-}
-
-CommandSummary CommandSummary::Of(const v1::ReleaseRequest& request) {
-  CommandSummary summary = WithToken(Kind::kRelease, request);
-  summary.effect = request.effect();
-  summary.attempt_id = request.attempt_id();
-  if (request.fencing_token() == 0) summary.kind = Kind::kReleaseAttempt;
-  return summary;
-}
-
-CommandSummary CommandSummary::Of(const v1::GetRecordRequest&) { return {}; }
-
-CommandSummary CommandSummary::Of(const v1::ResolveOutcomeRequest& request) {
-  CommandSummary summary = WithExpectedToken(Kind::kResolveOutcome, request);
-  summary.not_executed = request.outcome() == v1::ResolveOutcomeRequest::NOT_EXECUTED;
-  return summary;
-}
-
-CommandSummary CommandSummary::Of(const v1::ForceReleaseRequest& request) {
-  return WithExpectedToken(Kind::kForceRelease, request);
-}
-
-CommandSummary CommandSummary::Of(const v1::DeleteRecordRequest& request) {
-  return WithExpectedToken(Kind::kDeleteRecord, request);
 }
 
 }  // namespace latchkey

@@ -53,6 +53,13 @@ struct Limits {
   std::size_t session_calls = 65'536;
   std::size_t sessions = 20'000;
   Duration session_unread_max = std::chrono::seconds(30);  // then its client has stopped reading
+
+  std::size_t watchers = 100;
+  std::size_t watched_changes = 65'536;              // kept for those that lag
+  std::size_t watched_bytes = 16 * 1024 * 1024;      // of them
+  std::size_t watched_payload_bytes = 1'024;         // larger ones are not shown
+  Duration watch_memory = std::chrono::seconds(60);  // with no watcher left, for one that returns
+  std::size_t store_audit_entries = 64;              // of what was done to the store as a whole
 };
 
 inline constexpr std::size_t kPayloadBytesMax = 1024 * 1024;

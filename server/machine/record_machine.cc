@@ -40,6 +40,13 @@ bool TooLate(const Request& request, const Context& context) {
   return sent.has_value() && *sent <= horizon;
 }
 
+// Whether an absent key may have been worked on between a backup and its restore (rule 17).
+bool MayBeForgotten(const v1::AcquireLockRequest& request, const Context& context) {
+  if (!context.restore.in_doubt) return false;
+  const auto sent = request.has_first_sent_at() ? FromProto(request.first_sent_at()) : std::nullopt;
+  return !sent.has_value() || *sent <= context.restore.at;
+}
+
 // Counted so that no ttl, however long, runs over the end of time.
 Duration DownstreamKeyRemaining(const Record& record, const Context& context) {
   const Duration age = context.now.latest - WallTimeFromNanos(record.created_at_nanos());
@@ -48,7 +55,7 @@ Duration DownstreamKeyRemaining(const Record& record, const Context& context) {
 
 // Above zero and at most what is left of the lease, if anything is.
 Duration RetryAfter(const KeyState& key, const Context& context) {
-  if (key.record->state() == State::IN_DOUBT) return kRetryInDoubt;
+  if (StateOf(key) != State::HELD) return kRetryInDoubt;
   const Duration left = key.lease_deadline - context.now.monotonic;
   return left > Duration::zero() ? left : std::chrono::milliseconds(1);
 }
@@ -106,11 +113,12 @@ Step ReplayGrant(const KeyState& key, const Context& context, v1::AcquireLockRes
 Step Contend(const KeyState& key, const v1::AcquireLockRequest& request, const Context& context,
              v1::AcquireLockResponse* response) {
   auto& contention = *response->mutable_contention();
-  contention.set_holder_id(key.record->holder_id());
+  // Of an absent key after a restore nobody knows who held it.
+  if (StateOf(key) != State::ABSENT) contention.set_holder_id(key.record->holder_id());
   SetProto(RetryAfter(key, context), contention.mutable_retry_after());
   contention.set_queue_position(context.waiters + 1);
   contention.set_waiters(context.waiters);
-  contention.set_in_doubt(key.record->state() == State::IN_DOUBT);
+  contention.set_in_doubt(StateOf(key) != State::HELD);
   Step step;
   step.wait = FromProto(request.wait_timeout()).value_or(Duration::zero()) > Duration::zero();
   return step;
@@ -188,14 +196,15 @@ v1::ReleaseRequest::Effect EffectOf(const v1::ReleaseRequest& request, const Rec
 }
 
 // Whether a release with this effect ends the run; otherwise the key is in doubt.
-bool EndsRun(v1::ReleaseRequest::Effect effect, const Record& record) {
+bool EndsRun(v1::ReleaseRequest::Effect effect, const Record& record, const Context& context) {
   switch (effect) {
     case v1::ReleaseRequest::RUN_NOT_EXECUTED:
       return true;
     case v1::ReleaseRequest::NOT_EXECUTED:
       return record.mode() == v1::Grant::EXECUTE || Mutated(Mutant::kDoubtForgottenByRelease);
     default:  // UNKNOWN is harmless only for a plain mutex
-      return record.on_lapse() == v1::AcquireLockRequest::FORGET && LapseIsForgotten(record);
+      return record.on_lapse() == v1::AcquireLockRequest::FORGET &&
+             LapseIsForgotten(record, context);
   }
 }
 
@@ -203,7 +212,7 @@ bool EndsRun(v1::ReleaseRequest::Effect effect, const Record& record) {
 Step GiveBack(KeyState& key, v1::ReleaseRequest::Effect effect, const Context& context) {
   Step step;
   step.ended_attempt = key.record->attempt_id();
-  if (EndsRun(effect, *key.record)) {
+  if (EndsRun(effect, *key.record, context)) {
     ToAbsent(key, context);
     step.durable = true;
   } else if (key.record->state() == State::HELD) {
@@ -259,9 +268,11 @@ Step Decide(KeyState& key, const v1::AcquireLockRequest& request, const Context&
     if (context.creation_refusal != v1::Refusal::REASON_UNSPECIFIED) {
       return Refuse(CreationRefused(context.creation_refusal, context));
     }
-    return GrantLock(key, request, v1::Grant::EXECUTE, context, response);
+    if (!MayBeForgotten(request, context)) {
+      return GrantLock(key, request, v1::Grant::EXECUTE, context, response);
+    }
   }
-  if (state == State::IN_DOUBT && request.accept_recover()) {
+  if (state != State::HELD && request.accept_recover()) {
     const bool again = Mutated(Mutant::kRecoverAsExecute);
     return GrantLock(key, request, again ? v1::Grant::EXECUTE : v1::Grant::RECOVER, context,
                      response);
@@ -383,7 +394,7 @@ Step Lapse(KeyState& key, const Context& context) {
   step.lapsed = true;
   step.lapsed_token = key.record->fencing_token();
   step.lapsed_started = key.record->effect_started();
-  if (LapseIsForgotten(*key.record) || Mutated(Mutant::kDoubtForgottenByLapse)) {
+  if (LapseIsForgotten(*key.record, context) || Mutated(Mutant::kDoubtForgottenByLapse)) {
     step.former_attempt = key.record->attempt_id();
     ToAbsent(key, context);
   } else {

@@ -53,6 +53,17 @@ struct Now {
   WallTime steady_since = {};
 };
 
+// What a restore from a backup left unknown: everything that happened between the backup and it.
+struct Restore {
+  // Tokens up to this one were given before it; 0: the store was never restored.
+  std::uint64_t fencing_token = 0;
+  // Nobody has ended the doubt yet: an absent key may have been worked on (rule 17).
+  bool in_doubt = false;
+  // With that: when it was, and since when, at the earliest, nothing is known.
+  WallTime at;
+  WallTime unknown_since;
+};
+
 // One key, as it is when a command is decided.
 struct KeyState {
   // Nothing, or what is stored. A record in state ABSENT only keeps audit entries.
@@ -85,6 +96,7 @@ struct Context {
   WallTime horizon;
   // The highest token ever issued by the store, and so at least that of the key's record.
   std::uint64_t highest_token = 0;
+  Restore restore;
   // Calls that wait for this key now.
   std::uint32_t waiters = 0;
   // This AcquireLock's attempt ended a moment ago.

@@ -165,14 +165,17 @@ Outcome CheckNotNegative(const google::protobuf::Duration& duration, Reason reas
   return OutOfRange(reason, field, "a valid duration of 0 s or more");
 }
 
-// The fields that every admin call which changes a record has.
+Outcome CheckKeyPrefix(std::string_view key_prefix, const Limits& limits) {
+  return CheckText(key_prefix, {.field = "key_prefix",
+                                .bytes_max = limits.key_bytes,
+                                .too_long = R::KEY_PREFIX_TOO_LONG,
+                                .malformed = R::KEY_PREFIX_MALFORMED,
+                                .key_characters = true});
+}
+
+// The fields that every admin call which changes something has.
 template <class Request>
-Outcome CheckAdmin(const Request& request, const CheckContext& context) {
-  const Limits& limits = *context.limits;
-  if (auto wrong = CheckKey(request, limits)) return wrong;
-  if (request.expected_fencing_token() == 0) {
-    return Required(R::EXPECTED_FENCING_TOKEN_REQUIRED, "expected_fencing_token");
-  }
+Outcome CheckWhoAndWhy(const Request& request, const Limits& limits) {
   if (auto wrong = CheckText(request.actor(), {.field = "actor",
                                                .bytes_max = limits.actor_bytes,
                                                .required = R::ACTOR_REQUIRED,
@@ -184,6 +187,17 @@ Outcome CheckAdmin(const Request& request, const CheckContext& context) {
                                       .bytes_max = limits.reason_bytes,
                                       .required = R::REASON_REQUIRED,
                                       .too_long = R::REASON_TOO_LONG});
+}
+
+// And where it changes a record.
+template <class Request>
+Outcome CheckAdmin(const Request& request, const CheckContext& context) {
+  const Limits& limits = *context.limits;
+  if (auto wrong = CheckKey(request, limits)) return wrong;
+  if (request.expected_fencing_token() == 0) {
+    return Required(R::EXPECTED_FENCING_TOKEN_REQUIRED, "expected_fencing_token");
+  }
+  return CheckWhoAndWhy(request, limits);
 }
 
 }  // namespace
@@ -262,13 +276,7 @@ Outcome CheckRequest(const v1::GetRecordRequest& request, const CheckContext& co
 Outcome CheckRequest(const v1::ListRecordsRequest& request, const CheckContext& context) {
   const Limits& limits = *context.limits;
   if (auto wrong = CheckNamespace(request.namespace_(), limits)) return wrong;
-  if (auto wrong = CheckText(request.key_prefix(), {.field = "key_prefix",
-                                                    .bytes_max = limits.key_bytes,
-                                                    .too_long = R::KEY_PREFIX_TOO_LONG,
-                                                    .malformed = R::KEY_PREFIX_MALFORMED,
-                                                    .key_characters = true})) {
-    return wrong;
-  }
+  if (auto wrong = CheckKeyPrefix(request.key_prefix(), limits)) return wrong;
   if (!v1::CheckResultResponse::State_IsValid(request.state())) {
     return UnknownValue(R::STATE_MALFORMED, "state", request.state());
   }
@@ -293,6 +301,19 @@ Outcome CheckRequest(const v1::ForceReleaseRequest& request, const CheckContext&
 
 Outcome CheckRequest(const v1::DeleteRecordRequest& request, const CheckContext& context) {
   return CheckAdmin(request, context);
+}
+
+Outcome CheckRequest(const v1::ClearRestoreDoubtRequest& request, const CheckContext& context) {
+  return CheckWhoAndWhy(request, *context.limits);
+}
+
+Outcome CheckRequest(const v1::CreateBackupRequest& request, const CheckContext& context) {
+  return CheckWhoAndWhy(request, *context.limits);
+}
+
+Outcome CheckRequest(const v1::WatchRecordsRequest& request, const CheckContext& context) {
+  if (auto wrong = CheckNamespace(request.namespace_(), *context.limits)) return wrong;
+  return CheckKeyPrefix(request.key_prefix(), *context.limits);
 }
 
 }  // namespace latchkey

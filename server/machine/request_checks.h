@@ -11,6 +11,8 @@
 namespace latchkey::v1 {
 class AcquireLockRequest;
 class CheckResultRequest;
+class ClearRestoreDoubtRequest;
+class CreateBackupRequest;
 class DeleteRecordRequest;
 class ForceReleaseRequest;
 class GetRecordRequest;
@@ -20,6 +22,7 @@ class RecordResultRequest;
 class ReleaseRequest;
 class RenewLeaseRequest;
 class ResolveOutcomeRequest;
+class WatchRecordsRequest;
 }  // namespace latchkey::v1
 
 namespace latchkey {
@@ -51,6 +54,12 @@ struct CheckContext {
 [[nodiscard]] std::optional<Refusal> CheckRequest(const v1::ForceReleaseRequest&,
                                                   const CheckContext&);
 [[nodiscard]] std::optional<Refusal> CheckRequest(const v1::DeleteRecordRequest&,
+                                                  const CheckContext&);
+[[nodiscard]] std::optional<Refusal> CheckRequest(const v1::ClearRestoreDoubtRequest&,
+                                                  const CheckContext&);
+[[nodiscard]] std::optional<Refusal> CheckRequest(const v1::CreateBackupRequest&,
+                                                  const CheckContext&);
+[[nodiscard]] std::optional<Refusal> CheckRequest(const v1::WatchRecordsRequest&,
                                                   const CheckContext&);
 
 }  // namespace latchkey

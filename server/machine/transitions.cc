@@ -13,14 +13,27 @@ Duration LeaseOf(const v1::AcquireLockRequest& request) {
   return FromProto(request.lease_duration()).value_or(Duration::zero());
 }
 
-void BeginRun(KeyState& key, const v1::AcquireLockRequest& request, const Context& context) {
+// In mode RECOVER a run that a restore has forgotten is gone on with, whatever it was: it may have
+// begun, and been sent to the provider, as soon as the backup was made.
+void BeginRun(KeyState& key, const v1::AcquireLockRequest& request, v1::Grant::Mode mode,
+              const Context& context) {
   Record run;
   if (key.record.has_value()) run.mutable_audit()->Swap(key.record->mutable_audit());
   const auto asked = request.has_downstream_key_ttl() ? FromProto(request.downstream_key_ttl())
                                                       : context.settings->downstream_key_ttl;
   run.set_downstream_key_ttl_nanos(asked.value_or(Duration::zero()).count());
-  run.set_created_at_nanos(ToNanos(context.now.retention));
+  const bool forgotten = mode == v1::Grant::RECOVER;
+  run.set_created_at_nanos(
+      ToNanos(forgotten ? context.restore.unknown_since : context.now.retention));
+  run.set_doubted(forgotten);
   key.record = std::move(run);
+}
+
+// Of a grant that the backup does not have, so of which nobody knows when its lease ended: the
+// longest one that was granted up to the restore is over by then.
+void AwaitForgottenLeases(Record& record, const Context& context) {
+  const WallTime over = context.now.retention + context.limits->lease_duration_max;
+  record.set_doubt_since_nanos(std::max(record.doubt_since_nanos(), ToNanos(over)));
 }
 
 std::string DescribeReport(v1::Result::Outcome outcome, std::string_view code,
@@ -56,8 +69,12 @@ void Forget(KeyState& key, const Context& context) {
 
 void ToHeld(KeyState& key, const v1::AcquireLockRequest& request, v1::Grant::Mode mode,
             const Context& context) {
-  if (StateOf(key) == State::ABSENT) BeginRun(key, request, context);
+  if (StateOf(key) == State::ABSENT) BeginRun(key, request, mode, context);
   Record& record = *key.record;
+  if (mode == v1::Grant::RECOVER && context.restore.in_doubt &&
+      record.fencing_token() <= context.restore.fencing_token) {
+    AwaitForgottenLeases(record, context);
+  }
   record.set_previous_holder_id(record.holder_id());
   record.set_state(State::HELD);
   record.set_fencing_token(0);
@@ -83,7 +100,8 @@ void ToDoubt(Record& record, const Context& context) {
   record.set_state(State::IN_DOUBT);
   record.set_doubted(true);
   record.set_state_since_nanos(ToNanos(context.now.retention));
-  record.set_doubt_since_nanos(ToNanos(context.now.retention));
+  record.set_doubt_since_nanos(
+      std::max(record.doubt_since_nanos(), ToNanos(context.now.retention)));
 }
 
 void ToCompleted(KeyState& key, const Report& report, Duration payload_retention, bool late,
@@ -121,11 +139,13 @@ void ToAbsent(KeyState& key, const Context& context) {
   key.record = std::move(kept);
 }
 
-bool LapseIsForgotten(const Record& record) {
+bool LapseIsForgotten(const Record& record, const Context& context) {
   if (record.mode() != v1::Grant::EXECUTE || record.doubted() || record.effect_started())
     return false;
+  // Whoever held it before a restore may have marked it after the backup.
+  const bool surely_unmarked = record.fencing_token() > context.restore.fencing_token;
   return record.on_lapse() == v1::AcquireLockRequest::FORGET ||
-         record.on_lapse() == v1::AcquireLockRequest::FORGET_UNLESS_STARTED;
+         (record.on_lapse() == v1::AcquireLockRequest::FORGET_UNLESS_STARTED && surely_unmarked);
 }
 
 void Audit(Record& record, v1::AuditEntry entry, const Limits& limits) {

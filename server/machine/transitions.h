@@ -37,7 +37,7 @@ void ToCompleted(KeyState& key, const Report& report, Duration payload_retention
 void ToAbsent(KeyState& key, const Context& context);
 
 // Whether the end of this grant without the holder's word is harmless, by its on_lapse.
-bool LapseIsForgotten(const Record& record);
+bool LapseIsForgotten(const Record& record, const Context& context);
 
 // Adds an entry. Where there are too many the oldest goes, reports before what operators did.
 void Audit(Record& record, v1::AuditEntry entry, const Limits& limits);

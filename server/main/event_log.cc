@@ -74,6 +74,11 @@ void EventLog::Write(const std::string& store_key, const Step& step, const Call*
   }
 }
 
+void EventLog::OnStoreAction(const v1::AuditEntry& done) {
+  spdlog::info("event=operator_action action={} actor={} detail={} reason={}", done.action(),
+               done.actor(), Quoted(done.detail()), Quoted(done.reason()));
+}
+
 void EventLog::OnStall(Duration gap) {
   spdlog::warn("event=stall milliseconds={} hint=\"live leases were extended by as much\"",
                std::chrono::duration_cast<std::chrono::milliseconds>(gap).count());

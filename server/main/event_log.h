@@ -22,6 +22,7 @@ class EventLog final : public PartitionObserver {
   }
   void OnStepOf(const Call& call, const Step& step) override { Write(call.store_key, step, &call); }
   void OnStall(Duration gap) override;
+  void OnStoreAction(const v1::AuditEntry& done) override;
 
  private:
   // `call`: whose doing it is; null: nobody's.

@@ -75,6 +75,14 @@ absl::Status SetMetricsAddress(const std::string& value, Settings& settings) {
   return absl::OkStatus();
 }
 
+absl::Status SetBackupDirectory(const std::string& value, Settings& settings) {
+  if (!value.empty() && !value.starts_with('/')) {
+    return absl::InvalidArgumentError("\"" + value + "\" is no absolute path");
+  }
+  settings.server.backup_directory = value;
+  return absl::OkStatus();
+}
+
 absl::Status SetLogLevel(const std::string& value, Settings& settings) {
   for (const char* level : {"debug", "info", "warn", "error"}) {
     if (value == level) {
@@ -197,6 +205,9 @@ std::vector<Setting> MakeSettings(Draft& draft) {
        [](const std::string& v, S& s) {
          return Assign(ParseNumber(v, 0, UINT64_MAX), s.server.storage_reserve_bytes.emplace());
        }},
+      {"backup_directory",
+       "where backups go, an absolute path; without it CreateBackup is refused [none]",
+       SetBackupDirectory},
       {"drain_timeout", "how long calls in flight may take at shutdown [10s]",
        [](const std::string& v, S& s) { return Assign(ParseDuration(v), s.drain_timeout); }},
       {"accept_clock_step", "follow a forward step of the wall clock at once",

@@ -109,7 +109,10 @@ struct UnsentGrant {
 // The server is going down: ends all waits, and lets no new ones begin.
 struct EndWaits {};
 
+// Nothing is in doubt any more because of a restore: calls that waited for absent keys are granted.
+struct ServeAbsentKeys {};
+
 // What a partition is given to do.
-using Work = std::variant<Call*, CancelWait, UnsentGrant, EndWaits>;
+using Work = std::variant<Call*, CancelWait, UnsentGrant, EndWaits, ServeAbsentKeys>;
 
 }  // namespace latchkey

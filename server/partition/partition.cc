@@ -7,6 +7,7 @@
 #include "latchkey/v1/admin.pb.h"
 #include "latchkey/v1/coordination.pb.h"
 #include "server/machine/namespaces.h"
+#include "server/partition/change_feed.h"
 #include "server/partition/checked_decide.h"
 #include "server/partition/entry.h"
 #include "server/partition/fail_stop.h"
@@ -49,10 +50,16 @@ void Partition::Adopt(const std::string& store_key, storage::Loaded loaded) {
 
 void Partition::BeginServing() {
   last_process_ = environment_.clock->Monotonic();
+  const Restore restore = environment_.retention->restore();
   for (auto& [store_key, entry] : entries_) {
     entry->held_since = last_process_;
-    entry->state.lease_deadline =
-        last_process_ + Duration(entry->state.record->promised_lease_nanos());
+    const storage::v1::Record& record = *entry->state.record;
+    const Duration promised(record.promised_lease_nanos());
+    entry->state.lease_deadline = last_process_ + promised;
+    if (record.fencing_token() <= restore.fencing_token) {
+      entry->state.lease_deadline = last_process_;
+      entry->state.stall_extension = promised;  // no stall may extend it
+    }
     if (Mutated(Mutant::kRestartEndsLeases)) entry->state.lease_deadline = last_process_;
     SetLeaseTimer(*entry);
   }
@@ -63,6 +70,7 @@ void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime ta
   std::vector<Work> backlog = std::exchange(backlog_, {});
   now_ = environment_.retention->At(environment_.clock->Monotonic());
   FollowSettings();
+  restore_ = environment_.retention->restore();
   ExtendLeasesAfterStall();
   last_process_ = now_.monotonic;
   std::vector<Entry*> entries;
@@ -84,6 +92,7 @@ void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime ta
     FailEverything();
     return;
   }
+  PublishChanges();
   SendAnswers();
   DropIdleEntries();
 }
@@ -246,6 +255,7 @@ Context Partition::ContextFor(const Entry& entry) const {
   context.limits = environment_.limits;
   context.settings = entry.settings;
   context.highest_token = highest_token_;
+  context.restore = restore_;
   context.waiters = static_cast<std::uint32_t>(entry.waiting());
   context.name_space = entry.name_space();
   context.key = entry.key();
@@ -402,6 +412,18 @@ bool Partition::Commit() {
     }
   }
   return true;
+}
+
+// Before the answers, so that whoever has heard of a change finds it in the feed. Asked after the
+// commit: who begins to watch now reads what is committed.
+void Partition::PublishChanges() {
+  if (environment_.changes == nullptr || staged_.empty() || !environment_.changes->watched()) {
+    return;
+  }
+  for (const Entry* entry : staged_) {
+    environment_.changes->Publish(entry->store_key, entry->state.record, ContextFor(*entry));
+  }
+  environment_.changes->Announce();
 }
 
 void Partition::DropIdleEntries() {

@@ -25,6 +25,7 @@
 
 namespace latchkey {
 
+class ChangeFeed;
 class FailStop;
 class LiveCounts;
 class Namespaces;
@@ -41,6 +42,8 @@ class PartitionObserver {
   virtual void OnStepOf(const Call& call, const Step& step) { OnStep(call.store_key, step); }
   // Live leases were extended, because nobody could renew them for so long.
   virtual void OnStall(Duration gap) = 0;
+  // An operator did something to the store as a whole, durably. Called on another thread.
+  virtual void OnStoreAction(const v1::AuditEntry& /*done*/) {}
 };
 
 // What all partitions of a server share. Everything here is thread-safe and outlives them.
@@ -60,6 +63,8 @@ struct PartitionEnvironment {
   std::atomic<bool>* storage_full = nullptr;
   // Unset: nobody counts, and only live records have a quota.
   Quotas* quotas = nullptr;
+  // Hears what is committed; null: nobody watches.
+  ChangeFeed* changes = nullptr;
 };
 
 // A gap longer than this between two batches means that nobody could renew meanwhile.
@@ -74,7 +79,7 @@ class Partition {
   // Before the first Process: takes charge of a record that was HELD when the store was opened.
   void Adopt(const std::string& store_key, storage::Loaded loaded);
   // Now serving: every adopted lease gets the longest duration promised for it, from this moment
-  // (rule 11).
+  // (rule 11). One from before a restore from a backup is over: its holder may have ended it since.
   void BeginServing();
 
   // Decides all of `work` and whatever has fallen due, commits, answers. May be called with no
@@ -111,6 +116,7 @@ class Partition {
   void Run(Work& work, Entry* entry);
   void FireLeaseTimers(MonotonicTime until);
   bool Commit();
+  void PublishChanges();
   void SendAnswers();
   void DropIdleEntries();
   void FailEverything();
@@ -119,6 +125,7 @@ class Partition {
   void Run(const CancelWait& cancel);
   void Run(const UnsentGrant& unsent, Entry& entry);
   void Run(const EndWaits& end);
+  void Run(const ServeAbsentKeys& serve);
 
   Context ContextFor(const Entry& entry) const;
   Context ContextFor(const Entry& entry, const Call& call) const;
@@ -198,6 +205,7 @@ class Partition {
 
   // The batch at hand.
   Now now_{};
+  Restore restore_;
   std::uint64_t highest_token_ = 0;
   std::vector<Entry*> visited_;
   std::vector<Entry*> staged_;

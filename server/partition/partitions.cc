@@ -80,6 +80,10 @@ void Partitions::TakeBack(UnsentGrant unsent) {
   thread.Post(std::move(unsent));
 }
 
+void Partitions::ServeAbsentKeys() {
+  for (auto& thread : threads_) thread->Post(latchkey::ServeAbsentKeys{});
+}
+
 void Partitions::EndAllWaits() {
   for (auto& thread : threads_) thread->Post(EndWaits{});
 }

@@ -37,6 +37,9 @@ class Partitions {
   // The reply with this grant was dropped: it is taken back, if nobody else was told of it.
   void TakeBack(UnsentGrant unsent);
 
+  // The doubt of a restore has been ended: whoever waits for an absent key may have it.
+  void ServeAbsentKeys();
+
   // Ends all waits with SHUTTING_DOWN and lets no new ones begin; other calls are still decided.
   void EndAllWaits();
   // Decides what is queued and ends the threads.

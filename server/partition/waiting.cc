@@ -157,6 +157,14 @@ void Partition::Run(const EndWaits&) {
   }
 }
 
+void Partition::Run(const ServeAbsentKeys&) {
+  for (Entry* entry : EntriesWithWaiters()) {
+    if (entry->state_now() != State::ABSENT || entry->corrupt) continue;
+    Visit(*entry);
+    ServeQueue(*entry);
+  }
+}
+
 void Partition::ServeQueue(Entry& entry) {
   if (entry.state_now() == State::COMPLETED) return AnswerCompletedToAll(entry);
   if (IsFree(entry.state) && !Mutated(Mutant::kLostWakeUp)) GrantToFirstWaiter(entry);

@@ -4,6 +4,8 @@
 #include <optional>
 
 #include "base/failpoint.h"
+#include "latchkey/v1/admin.pb.h"
+#include "server/machine/proto_time.h"
 #include "server/machine/results.h"
 #include "storage/store_key.h"
 
@@ -16,6 +18,20 @@ constexpr char kOthers[] = "*";
 std::optional<WallTime> StoredClock(const storage::v1::StoreState& state) {
   if (state.retention_clock_nanos() == 0) return std::nullopt;
   return WallTimeFromNanos(state.retention_clock_nanos());
+}
+
+// A process begins its revisions so far above the last one that was stored: more than are given in
+// the seconds until the next time.
+constexpr std::uint64_t kRevisionsUnstored = std::uint64_t{1} << 24;
+// And above the clock, which outruns them: a restore, which knows only those of its backup, begins
+// above all of those that were given after it.
+constexpr int kRevisionsPerMillisecondBits = 20;
+
+std::uint64_t ClockRevision(WallTime wall) {
+  const auto millis =
+      std::chrono::duration_cast<std::chrono::milliseconds>(wall.time_since_epoch()).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(millis, 0))
+         << kRevisionsPerMillisecondBits;
 }
 
 std::int64_t HorizonIn(const storage::v1::StoreState& state, const std::string& name_space) {
@@ -44,24 +60,37 @@ Retention::Retention(storage::RecordStore& store, const Namespaces& namespaces, 
       options_(options),
       retention_clock_(StoredClock(state), options.accept_clock_step, clock.Monotonic(),
                        clock.Wall()),
-      state_(std::move(state)) {}
+      state_(std::move(state)) {
+  MutexLock lock(mutex_);
+  first_watch_revision_ = std::max(state_.watch_revision() + kRevisionsUnstored,
+                                   ClockRevision(retention_clock_.RetentionAt(clock.Monotonic())));
+  watch_revision_ = first_watch_revision_;
+}
 
 void Retention::Tick() {
   MutexLock lock(mutex_);
   retention_clock_.Tick(clock_.Monotonic(), clock_.Wall());
 }
 
-absl::Status Retention::Save() { return SaveFor(namespaces_); }
+absl::Status Retention::Save() {
+  return Save([](storage::v1::StoreState&) {});
+}
 
 absl::Status Retention::SaveFor(const Namespaces& namespaces) {
+  return Save([&](storage::v1::StoreState& next) { RaiseHorizons(namespaces, next); });
+}
+
+absl::Status Retention::Save(const std::function<void(storage::v1::StoreState&)>& change) {
   MutexLock saving(saving_);
   storage::v1::StoreState next;
   {
     MutexLock lock(mutex_);
     next = state_;
     next.set_retention_clock_nanos(ToNanos(retention_clock_.RetentionAt(clock_.Monotonic())));
-    RaiseHorizons(namespaces, next);
+    next.set_watch_revision(watch_revision_);
+    RaiseHorizons(namespaces_, next);
   }
+  change(next);
   Failpoint("saving_retention");
   if (auto saved = store_.SaveState(next); !saved.ok()) return saved;
   Failpoint("saved_retention");
@@ -118,6 +147,50 @@ storage::Expired Retention::Expire(std::string_view store_key, storage::v1::Reco
 bool Retention::clock_in_doubt() const {
   MutexLock lock(mutex_);
   return retention_clock_.in_doubt();
+}
+
+Restore Retention::restore() const {
+  MutexLock lock(mutex_);
+  Restore restore;
+  restore.fencing_token = state_.restore_fencing_token();
+  restore.in_doubt = state_.restored_at_nanos() != 0;
+  restore.at = WallTimeFromNanos(state_.restored_at_nanos());
+  restore.unknown_since = WallTimeFromNanos(state_.unknown_since_nanos());
+  return restore;
+}
+
+absl::StatusOr<bool> Retention::ClearRestoreDoubt(v1::AuditEntry done) {
+  if (!restore().in_doubt) return false;
+  const absl::Status saved = Save([&](storage::v1::StoreState& state) {
+    state.clear_restored_at_nanos();
+    state.clear_unknown_since_nanos();
+    AddAudit(std::move(done), state);
+  });
+  if (!saved.ok()) return saved;
+  return true;
+}
+
+absl::Status Retention::Audit(v1::AuditEntry done) {
+  return Save([&](storage::v1::StoreState& state) { AddAudit(std::move(done), state); });
+}
+
+void Retention::AddAudit(v1::AuditEntry done, storage::v1::StoreState& state) const {
+  SetProto(WallTimeFromNanos(state.retention_clock_nanos()), done.mutable_at());
+  done.set_fencing_token(store_.HighestToken());
+  auto& audit = *state.mutable_audit();
+  const int most = static_cast<int>(options_.limits.store_audit_entries);
+  if (audit.size() >= most) audit.DeleteSubrange(0, audit.size() - most + 1);
+  *audit.Add() = std::move(done);
+}
+
+std::vector<v1::AuditEntry> Retention::audit() const {
+  MutexLock lock(mutex_);
+  return {state_.audit().begin(), state_.audit().end()};
+}
+
+void Retention::NoteWatchRevision(std::uint64_t revision) {
+  MutexLock lock(mutex_);
+  watch_revision_ = std::max(watch_revision_, revision);
 }
 
 }  // namespace latchkey

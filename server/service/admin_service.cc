@@ -1,6 +1,6 @@
 #include "server/service/admin_service.h"
 
-#include "server/service/not_implemented.h"
+#include "server/service/at_once.h"
 #include "server/service/unary_call.h"
 
 namespace latchkey {
@@ -40,6 +40,13 @@ template <class Request>
 std::optional<Refusal> CheckCaller(const CallEnvironment& environment,
                                    const grpc::CallbackServerContext& context) {
   return CallerOf(environment.access, context).CheckEverywhere(RoleEverywhereFor<Request>::kRole);
+}
+
+// For a call that is answered by another thread, or at once.
+StoreAdmin::Done FinishLater(grpc::ServerUnaryReactor* reactor) {
+  return [reactor](const std::optional<Refusal>& refusal) {
+    reactor->Finish(refusal.has_value() ? ToGrpcStatus(*refusal) : grpc::Status::OK);
+  };
 }
 
 }  // namespace
@@ -94,33 +101,40 @@ grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerCont
   return FinishAtOnce(context, grpc::Status::OK);
 }
 
-grpc::ServerUnaryReactor* AdminService::ClearRestoreDoubt(grpc::CallbackServerContext* context,
-                                                          const v1::ClearRestoreDoubtRequest*,
-                                                          v1::ClearRestoreDoubtResponse*) {
+grpc::ServerUnaryReactor* AdminService::ClearRestoreDoubt(
+    grpc::CallbackServerContext* context, const v1::ClearRestoreDoubtRequest* request,
+    v1::ClearRestoreDoubtResponse* response) {
   if (auto refusal = CheckCaller<v1::ClearRestoreDoubtRequest>(environment_, *context)) {
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
-  return FinishAtOnce(context, NotImplemented("ClearRestoreDoubt"));
+  auto* reactor = context->DefaultReactor();
+  store_admin_.ClearRestoreDoubt(*request, response, FinishLater(reactor));
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext* context,
-                                                     const v1::CreateBackupRequest*,
-                                                     v1::CreateBackupResponse*) {
+                                                     const v1::CreateBackupRequest* request,
+                                                     v1::CreateBackupResponse* response) {
   if (auto refusal = CheckCaller<v1::CreateBackupRequest>(environment_, *context)) {
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
-  return FinishAtOnce(context, NotImplemented("CreateBackup"));
+  auto* reactor = context->DefaultReactor();
+  store_admin_.CreateBackup(*request, response, FinishLater(reactor));
+  return reactor;
 }
 
 grpc::ServerWriteReactor<v1::WatchRecordsResponse>* AdminService::WatchRecords(
     grpc::CallbackServerContext* context, const v1::WatchRecordsRequest* request) {
   using Reactor = grpc::ServerWriteReactor<v1::WatchRecordsResponse>;
-  Caller caller = CallerOf(environment_.access, *context);
-  if (auto refusal = caller.Check(RoleFor<v1::WatchRecordsRequest>::kRole,
-                                  NamespaceOrDefault(request->namespace_()))) {
-    return new EndedStream<Reactor>(ToGrpcStatus(*refusal));
+  auto refusal = environment_.Check(*request);
+  if (!refusal.has_value()) {
+    Caller caller = CallerOf(environment_.access, *context);
+    refusal = caller.Check(RoleFor<v1::WatchRecordsRequest>::kRole,
+                           NamespaceOrDefault(request->namespace_()));
   }
-  return new EndedStream<Reactor>(NotImplemented("WatchRecords"));
+  if (!refusal.has_value()) refusal = environment_.NotServing();
+  if (refusal.has_value()) return new EndedStream<Reactor>(ToGrpcStatus(*refusal));
+  return watches_.Open(*context, *request);
 }
 
 }  // namespace latchkey

@@ -6,6 +6,8 @@
 #include "latchkey/v1/admin.grpc.pb.h"
 #include "server/calls/call_environment.h"
 #include "server/service/record_lister.h"
+#include "server/service/record_watches.h"
+#include "server/service/store_admin.h"
 
 namespace latchkey {
 
@@ -13,9 +15,14 @@ namespace latchkey {
 class AdminService final : public v1::AdminService::CallbackService {
  public:
   // `fill_status` answers GetServerStatus.
-  AdminService(const CallEnvironment& environment, RecordLister& lister,
+  AdminService(const CallEnvironment& environment, RecordLister& lister, RecordWatches& watches,
+               StoreAdmin& store_admin,
                std::function<void(v1::GetServerStatusResponse*)> fill_status)
-      : environment_(environment), lister_(lister), fill_status_(std::move(fill_status)) {}
+      : environment_(environment),
+        lister_(lister),
+        watches_(watches),
+        store_admin_(store_admin),
+        fill_status_(std::move(fill_status)) {}
 
   grpc::ServerUnaryReactor* GetRecord(grpc::CallbackServerContext* context,
                                       const v1::GetRecordRequest* request,
@@ -47,6 +54,8 @@ class AdminService final : public v1::AdminService::CallbackService {
  private:
   const CallEnvironment& environment_;
   RecordLister& lister_;
+  RecordWatches& watches_;
+  StoreAdmin& store_admin_;
   const std::function<void(v1::GetServerStatusResponse*)> fill_status_;
 };
 

@@ -1,6 +1,6 @@
 #include "server/service/coordination_service.h"
 
-#include "server/service/not_implemented.h"
+#include "server/service/at_once.h"
 #include "server/service/unary_call.h"
 #include "server/service/uuid7.h"
 

@@ -49,17 +49,22 @@ void SetHealth(grpc::Server& server, bool serving) {
 }  // namespace
 
 struct Server::Services {
-  Services(const CallEnvironment& call_environment, const Server& server,
-           storage::RecordStore& store)
+  Services(const CallEnvironment& call_environment, Server& server)
       : environment(call_environment),
-        lister(environment, store),
+        lister(environment, *server.store_),
+        watches(environment, *server.changes_, lister),
+        store_admin(
+            environment, *server.store_, server.fail_stop_, server.options_.backup_directory,
+            [&server](const v1::AuditEntry& done) { server.observer_.OnStoreAction(done); }),
         coordination(environment),
-        admin(environment, lister,
+        admin(environment, lister, watches, store_admin,
               [&server](v1::GetServerStatusResponse* response) { server.FillStatus(response); }),
         reflection(call_environment.access) {}
 
   const CallEnvironment environment;
   RecordLister lister;
+  RecordWatches watches;
+  StoreAdmin store_admin;
   CoordinationService coordination;
   AdminService admin;
   ReflectionService reflection;
@@ -70,15 +75,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     PartitionObserver& observer, std::function<void(const std::string& why)> on_failure) {
   Failpoint("opened_store");
   std::unique_ptr<Server> server(
-      new Server(std::move(options), std::move(store), clock, std::move(on_failure)));
-  if (auto started = server->StartParts(observer); !started.ok()) return started;
+      new Server(std::move(options), std::move(store), clock, observer, std::move(on_failure)));
+  if (auto started = server->StartParts(); !started.ok()) return started;
   Failpoint("starting_service");
   if (auto started = server->StartGrpc(); !started.ok()) return started;
   return server;
 }
 
 Server::Server(ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
-               std::function<void(const std::string&)> on_failure)
+               PartitionObserver& observer, std::function<void(const std::string&)> on_failure)
     : options_(std::move(options)),
       namespaces_(options_.namespaces),
       access_(options_.access == nullptr ? nullptr : std::make_unique<Access>(options_.access)),
@@ -86,15 +91,17 @@ Server::Server(ServerOptions options, std::unique_ptr<storage::RecordStore> stor
       clock_(clock),
       fail_stop_(std::move(on_failure)),
       reply_budget_(options_.limits.reply_bytes_in_flight),
-      started_at_(clock.Monotonic()) {}
+      started_at_(clock.Monotonic()),
+      observer_(observer) {}
 
 Server::~Server() { (void)Shutdown(Duration::zero()); }
 
-absl::Status Server::StartParts(PartitionObserver& observer) {
+absl::Status Server::StartParts() {
   auto retention =
       Retention::Start(*store_, namespaces_, clock_, {options_.accept_clock_step, options_.limits});
   if (!retention.ok()) return retention.status();
   retention_ = *std::move(retention);
+  changes_ = std::make_unique<ChangeFeed>(options_.limits, retention_->first_watch_revision());
   housekeeper_ = std::make_unique<Housekeeper>(*store_, *retention_, fail_stop_,
                                                options_.storage_reserve_bytes);
   PartitionEnvironment environment;
@@ -105,8 +112,9 @@ absl::Status Server::StartParts(PartitionObserver& observer) {
   environment.retention = retention_.get();
   environment.live_counts = &live_counts_;
   environment.fail_stop = &fail_stop_;
-  environment.observer = &observer;
+  environment.observer = &observer_;
   if (options_.meter != nullptr) environment.meter = options_.meter;
+  environment.changes = changes_.get();
   environment.storage_full = &housekeeper_->storage_full();
   environment.quotas = &quotas_;
   partitions_ = std::make_unique<Partitions>(environment, options_.partitions);
@@ -123,7 +131,7 @@ absl::Status Server::StartGrpc() {
       CallEnvironment{options_.limits, namespaces_, clock_, *retention_, *partitions_,
                       reply_budget_, fail_stop_, shut_down_, access_.get(),
                       options_.meter == nullptr ? Meter::None() : *options_.meter},
-      *this, *store_);
+      *this);
   stored_bytes_ = std::make_unique<StoredBytes>(*store_, namespaces_, live_counts_, quotas_);
   housekeeper_->Start([this] { KeepHouse(); });
   grpc::EnableDefaultHealthCheckService(true);
@@ -160,6 +168,8 @@ absl::Status Server::StartGrpc() {
 void Server::KeepHouse() {
   services_->coordination.sessions().BreakUnread(clock_.Monotonic());
   stored_bytes_->LookNowAndThen();
+  services_->watches.Tick();
+  retention_->NoteWatchRevision(changes_->revision());
 }
 
 // First it is written down what may be forgotten under them, then it may be.
@@ -185,6 +195,8 @@ absl::Status Server::Shutdown(Duration drain) {
   if (services_ != nullptr) {
     services_->coordination.sessions().Drain();
     services_->lister.Stop();
+    services_->watches.Stop();
+    services_->store_admin.Stop();
   }
   if (grpc_server_ != nullptr) {
     grpc_server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
@@ -214,6 +226,9 @@ void Server::FillStatus(v1::GetServerStatusResponse* response) const {
   response->set_storage_reserve_bytes(housekeeper_->reserve_bytes());
   SetProto(retention_->At(now).retention, response->mutable_retention_clock());
   response->set_clock_in_doubt(retention_->clock_in_doubt());
+  FillRestore(retention_->restore(), response);
+  for (const auto& done : retention_->audit()) *response->add_audit() = done;
+  response->set_backup_running(services_->store_admin.backup_running());
   response->set_partitions(static_cast<std::uint32_t>(partitions_->count()));
   FillLimits(options_.limits, response->mutable_limits());
   FillNamespaces(namespaces_, live_counts_, quotas_, *retention_, response);

@@ -15,6 +15,7 @@
 #include "server/calls/reply_budget.h"
 #include "server/machine/limits.h"
 #include "server/machine/namespaces.h"
+#include "server/partition/change_feed.h"
 #include "server/partition/fail_stop.h"
 #include "server/partition/live_counts.h"
 #include "server/partition/partition.h"
@@ -47,6 +48,8 @@ struct ServerOptions {
   // MiB.
   std::optional<std::uint64_t> storage_reserve_bytes;
   bool accept_clock_step = false;
+  // Where CreateBackup writes; empty: nowhere, and it is refused.
+  std::string backup_directory;
   Limits limits;
   Namespaces namespaces;
   // Who may do what. Null: everybody may do everything.
@@ -97,8 +100,8 @@ class Server {
  private:
   struct Services;
   Server(ServerOptions options, std::unique_ptr<storage::RecordStore> store, Clock& clock,
-         std::function<void(const std::string&)> on_failure);
-  absl::Status StartParts(PartitionObserver& observer);
+         PartitionObserver& observer, std::function<void(const std::string&)> on_failure);
+  absl::Status StartParts();
   absl::Status StartGrpc();
   void KeepHouse();
 
@@ -113,7 +116,9 @@ class Server {
   Quotas quotas_;
   ReplyBudget reply_budget_;
   MonotonicTime started_at_;
+  PartitionObserver& observer_;
   std::unique_ptr<Retention> retention_;
+  std::unique_ptr<ChangeFeed> changes_;
   std::unique_ptr<Housekeeper> housekeeper_;
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<Services> services_;

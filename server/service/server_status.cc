@@ -62,6 +62,16 @@ void FillLimits(const Limits& limits, v1::GetServerStatusResponse::Limits* out) 
   SetProto(limits.session_unread_max, out->mutable_session_unread_max());
   out->set_page_bytes(Narrow(limits.page_bytes));
   out->set_late_outcomes(Narrow(limits.late_outcomes));
+  out->set_watchers(Narrow(limits.watchers));
+  out->set_watched_changes(Narrow(limits.watched_changes));
+  out->set_watched_bytes(limits.watched_bytes);
+}
+
+void FillRestore(const Restore& restore, v1::GetServerStatusResponse* out) {
+  if (!restore.in_doubt) return;
+  out->set_restore_in_doubt(true);
+  SetProto(restore.at, out->mutable_restored_at());
+  SetProto(restore.unknown_since, out->mutable_unknown_since());
 }
 
 void FillNamespaces(const Namespaces& namespaces, const LiveCounts& live_counts,

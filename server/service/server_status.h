@@ -12,6 +12,8 @@ namespace latchkey {
 
 void FillLimits(const Limits& limits, v1::GetServerStatusResponse::Limits* out);
 
+void FillRestore(const Restore& restore, v1::GetServerStatusResponse* out);
+
 // The namespaces that have settings of their own or live records, and "*" for all others.
 void FillNamespaces(const Namespaces& namespaces, const LiveCounts& live_counts,
                     const Quotas& quotas, const Retention& retention,

@@ -7,10 +7,12 @@
 
 #include "base/mutant.h"
 #include "storage/record_codec.h"
+#include "storage/rocksdb/backup_directory.h"
 #include "storage/rocksdb/default_environment.h"
 #include "storage/rocksdb/log_check.h"
 #include "storage/rocksdb/merged_scan.h"
 #include "storage/rocksdb/retention_filter.h"
+#include "storage/rocksdb/store_meta.h"
 #include "storage/rocksdb/store_options.h"
 #include "storage/store_key.h"
 #include <rocksdb/convenience.h>
@@ -23,28 +25,6 @@ namespace {
 // Where a record lies, and with that which family a write has to delete it from.
 constexpr Revision kInLive = 1;
 constexpr Revision kInDone = 2;
-
-// The keys of the default family.
-constexpr char kTokenLimitKey[] = "token_limit";
-constexpr char kStateKey[] = "state";
-
-// Eight bytes, lowest first.
-std::string EncodeNumber(std::uint64_t number) {
-  std::string bytes(sizeof(number), '\0');
-  for (char& byte : bytes) {
-    byte = static_cast<char>(number & 0xff);
-    number >>= 8;
-  }
-  return bytes;
-}
-
-std::uint64_t DecodeNumber(std::string_view bytes) {
-  std::uint64_t number = 0;
-  for (auto byte = bytes.rbegin(); byte != bytes.rend(); ++byte) {
-    number = number << 8 | static_cast<unsigned char>(*byte);
-  }
-  return number;
-}
 
 absl::Status OpenFailure(const std::string& path, const rocksdb::Status& cause) {
   std::string message = "store in " + path;
@@ -224,6 +204,28 @@ absl::Status RocksDbRecordStore::SaveState(const StoreState& state) {
 }
 
 std::uint64_t RocksDbRecordStore::HighestToken() { return tokens_->highest(); }
+
+absl::Status RocksDbRecordStore::RaiseTokens(std::uint64_t to) {
+  if (absl::Status good = latch_->Check(); !good.ok()) return good;
+  return tokens_->Raise(to);
+}
+
+absl::StatusOr<BackupMade> RocksDbRecordStore::CreateBackup(const BackupOrder& order) {
+  if (absl::Status good = latch_->Check(); !good.ok()) return good;
+  const std::uint64_t fencing_token = tokens_->highest();
+  std::uint64_t records = 0;
+  for (rocksdb::ColumnFamilyHandle* family : {live_, done_}) {
+    std::uint64_t keys = 0;
+    database_->GetIntProperty(family, rocksdb::DB::Properties::kEstimateNumKeys, &keys);
+    records += keys;
+  }
+  absl::StatusOr<BackupMade> made =
+      MakeBackup(*database_, *environment_, directory_.path(), fencing_token, order);
+  if (!made.ok()) return made.status();
+  made->fencing_token = fencing_token;
+  made->records_estimate = records;
+  return made;
+}
 
 std::optional<RecordStore::Space> RocksDbRecordStore::FreeSpace() {
   struct statvfs space;

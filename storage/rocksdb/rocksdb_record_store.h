@@ -61,6 +61,8 @@ class RocksDbRecordStore final : public RecordStore {
   absl::StatusOr<StoreState> LoadState() override;
   absl::Status SaveState(const StoreState& state) override;
   std::uint64_t HighestToken() override;
+  absl::Status RaiseTokens(std::uint64_t to) override;
+  absl::StatusOr<BackupMade> CreateBackup(const BackupOrder& order) override;
   bool exclusive() const override { return true; }
   std::optional<Space> FreeSpace() override;
   std::optional<std::uint64_t> StoredBytes(std::string_view name_space) override;

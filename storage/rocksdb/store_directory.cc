@@ -180,6 +180,13 @@ absl::Status StoreDirectory::BeginCreation() {
   return absl::OkStatus();
 }
 
+absl::Status MarkAsStore(const std::string& path) {
+  const rocksdb::IOStatus written = WriteStringToFile(
+      FileSystem::Default().get(), Join(kMarkerText, std::to_string(kStoreFormatVersion)) + "\n",
+      Join(path, kMarker), /*should_sync=*/true);
+  return written.ok() ? absl::OkStatus() : WriteFailure(path, written);
+}
+
 absl::Status StoreDirectory::FinishCreation() {
   rocksdb::IOStatus status = file_system_->RenameFile(Join(path_, kCreationMarker),
                                                       Join(path_, kMarker), IOOptions(), nullptr);

@@ -24,6 +24,9 @@ namespace latchkey::storage {
 // The format this build creates, and the only one it opens.
 inline constexpr int kStoreFormatVersion = 1;
 
+// Makes a store of a directory whose database is complete. Nobody may have it open.
+absl::Status MarkAsStore(const std::string& path);
+
 // Holds the lock for as long as it lives. Not thread-safe.
 class StoreDirectory {
  public:

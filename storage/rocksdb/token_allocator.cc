@@ -38,6 +38,16 @@ std::uint64_t TokenAllocator::highest() const {
   return highest_;
 }
 
+absl::Status TokenAllocator::Raise(std::uint64_t to) {
+  MutexLock lock(mutex_);
+  if (to > limit_) {
+    if (absl::Status stored = store_limit_(to); !stored.ok()) return stored;
+    limit_ = to;
+  }
+  highest_ = std::max(highest_, to);
+  return absl::OkStatus();
+}
+
 absl::Status TokenAllocator::Finish() {
   MutexLock lock(mutex_);
   if (highest_ == limit_) return absl::OkStatus();

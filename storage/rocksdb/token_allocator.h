@@ -29,6 +29,9 @@ class TokenAllocator {
   // No token above this one was ever given.
   std::uint64_t highest() const;
 
+  // Gives no token up to this one any more; durable on return. Never lowers anything.
+  absl::Status Raise(std::uint64_t to);
+
   // Stores the exact end, so that the next start wastes nothing. No Take may follow.
   absl::Status Finish();
 

@@ -231,18 +231,5 @@ TEST_P(AdminTest, ServerStatusShowsLimitsAndCounts) {
   EXPECT_EQ(status.namespaces(1).name(), "*");
 }
 
-TEST_P(AdminTest, CallsThatAreNotOfferedYetSaySo) {
-  const auto reason = [](const grpc::Status& status) {
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-    return ErrorInfoOf(status).value_or(google::rpc::ErrorInfo()).reason();
-  };
-  v1::ClearRestoreDoubtResponse cleared;
-  v1::CreateBackupResponse backup;
-  grpc::ClientContext c1, c2, c3, c4;
-  EXPECT_EQ(reason(admin().ClearRestoreDoubt(&c1, {}, &cleared)), "NOT_IMPLEMENTED");
-  EXPECT_EQ(reason(admin().CreateBackup(&c2, {}, &backup)), "NOT_IMPLEMENTED");
-  EXPECT_EQ(reason(admin().WatchRecords(&c3, {})->Finish()), "NOT_IMPLEMENTED");
-}
-
 }  // namespace
 }  // namespace latchkey

@@ -118,6 +118,7 @@ void BehaviourTest::StartServer(const std::function<void(ServerOptions&)>& chang
   } else {
     store = std::make_unique<storage::MemoryRecordStore>();
   }
+  prepare_store(*store);
   auto started = Server::Start(options, std::move(store), clock_, observer_, {});
   ASSERT_TRUE(started.ok()) << started.status();
   server_ = *std::move(started);

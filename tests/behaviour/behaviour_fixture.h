@@ -79,6 +79,9 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
   // Starts the server (again) with these options; called by itself with the default ones on first
   // use.
   void StartServer(const std::function<void(ServerOptions&)>& change = [](ServerOptions&) {});
+  // What is done to the store before the next start.
+  std::function<void(storage::RecordStore&)> prepare_store = [](storage::RecordStore&) {};
+  const TemporaryDirectory& directory() const { return directory_; }
   // Ends it cleanly; with RocksDB the records stay for the next StartServer.
   void StopServer();
 

@@ -35,6 +35,37 @@ TEST(ExhaustiveTest, NothingThatThreeCallersDoBreaksAnInvariant) {
   NothingBreaks(scope);
 }
 
+// The effect has happened already, and the store does not know: whatever callers do, it must not
+// happen again.
+TEST(ExhaustiveTest, NothingThatARestoreHasForgottenHappensAgain) {
+  for (const Beginning beginning : {Beginning::kRestoredKey, Beginning::kRestoredGrant}) {
+    NothingBreaks({.beginning = beginning, .callers = 2, .tokens = 3, .bounds = {}});
+  }
+}
+
+// A store that was restored and does not say so.
+class RestoreIsForgotten : public Machine {
+ public:
+  Step Apply(KeyState& key, const Move& move, const Context& context,
+             std::optional<v1::Grant::Mode>* mode) override {
+    Context changed = context;
+    changed.restore = {};
+    return Machine::Apply(key, move, changed, mode);
+  }
+};
+
+TEST(ExhaustiveTest, ARestoreThatIsForgottenIsFound) {
+  for (const Beginning beginning : {Beginning::kRestoredKey, Beginning::kRestoredGrant}) {
+    RestoreIsForgotten machine;
+    Scope scope{.beginning = beginning, .bounds = {}};
+    const SearchReport report = Explore(machine, scope);
+    EXPECT_EQ(report.violation, "I5") << Describe(report);
+    scope.check_invariants = false;
+    const SearchReport harm = Explore(machine, scope);
+    EXPECT_EQ(harm.violation, "I5") << Describe(harm);
+  }
+}
+
 bool Holds(const KeyState& key) { return key.record && key.record->state() == State::HELD; }
 bool Renews(const Move& move) {
   return move.action >= Action::kRenew && move.action <= Action::kMark;

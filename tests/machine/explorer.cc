@@ -70,6 +70,7 @@ class Search {
   SearchReport Run();
 
  private:
+  World Begin();
   struct Node {
     std::string world;
     std::size_t parent = 0;
@@ -162,7 +163,10 @@ std::optional<Finding> Search::Make(const Move& move, World* world) {
       world->key = KeyState();
       world->key.record = world->durable;
       if (world->state() == State::HELD) {
-        world->key.lease_deadline = kNow + Duration(world->key.record->promised_lease_nanos());
+        const storage::v1::Record& record = *world->key.record;
+        const bool over = record.fencing_token() <= context_.restore.fencing_token;
+        world->key.lease_deadline =
+            kNow + (over ? Duration::zero() : Duration(record.promised_lease_nanos()));
       }
       break;
     case Action::kAct:
@@ -289,12 +293,30 @@ std::vector<std::string> Search::TraceTo(std::size_t node, const Move& last) con
   return trace;
 }
 
+World Search::Begin() {
+  World world;
+  if (scope_.beginning == Beginning::kNew) return world;
+  if (scope_.beginning == Beginning::kRestoredGrant) {
+    (void)Make({Action::kAcquire, 0, OnLapse::FORGET_UNLESS_STARTED}, &world);
+    world.key.lease_deadline = kNow;
+    world.holders[1] = Holder::kActed;
+    world.believer = 0, world.belief = Duration::zero();
+    context_.restore.fencing_token = world.highest;
+  }
+  context_.restore.in_doubt = true;
+  context_.restore.at = context_.restore.unknown_since = context_.now.latest;
+  world.effects = 1;
+  // The partition sees to that before it decides any call.
+  if (world.state() == State::HELD) (void)Make({Action::kLapse}, &world);
+  return world;
+}
+
 SearchReport Search::Run() {
   SearchReport report;
   const auto start = std::chrono::steady_clock::now();
   std::unordered_set<std::size_t> seen;
   const std::hash<std::string> hash;
-  nodes_.push_back({World().Encode(), 0, {}, 0});
+  nodes_.push_back({Begin().Encode(), 0, {}, 0});
   seen.insert(hash(nodes_[0].world));
   report.complete = true;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {

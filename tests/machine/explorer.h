@@ -66,7 +66,15 @@ class Machine {
                      std::optional<v1::Grant::Mode>* mode);
 };
 
+// Where the search begins.
+enum class Beginning {
+  kNew,          // a key that nobody has used
+  kRestoredKey,  // one that somebody has worked on since the backup that was restored: it is absent
+  kRestoredGrant,  // one that was held in the backup, and its holder marked it and acted since
+};
+
 struct Scope {
+  Beginning beginning = Beginning::kNew;
   int callers = 2;               // 2 or 3; the first of them makes two attempts
   int tokens = 3;                // grants ever made, up to 5
   bool check_invariants = true;  // otherwise only the ghosts complain

@@ -90,12 +90,33 @@ std::optional<std::string> KeyHistory::Crash() {
   key_ = KeyState();
   key_.record = committed_record_;
   if (key_.record) {
-    key_.lease_deadline =
-        MonotonicTime(Duration(monotonic_)) + Duration(key_.record->promised_lease_nanos());
+    const bool over = key_.record->fencing_token() <= restored_;
+    key_.lease_deadline = MonotonicTime(Duration(monotonic_)) +
+                          Duration(over ? 0 : key_.record->promised_lease_nanos());
   }
   model_.Restart(committed_, world);
   ended_.clear();
   return std::nullopt;
+}
+
+void KeyHistory::BackUp() {
+  backup_record_ = committed_record_;
+  backup_ = model_;
+  backup_->Restart(committed_, MakeWorld({}));
+  backup_at_ = retention_;
+}
+
+std::optional<std::string> KeyHistory::Restore() {
+  if (!backup_) return std::nullopt;
+  ++(*counts_)["restore"];
+  unknown_since_ = doubtful_ ? std::min(unknown_since_, backup_at_) : backup_at_;
+  doubtful_ = true;
+  restored_at_ = std::max(restored_at_, retention_ + latest_ahead_);
+  restored_ = highest_ += 10;
+  model_ = *backup_;
+  committed_ = model_.stored();
+  committed_record_ = backup_record_;
+  return Crash();
 }
 
 template <class Request, class Response>
@@ -120,6 +141,12 @@ std::optional<std::string> KeyHistory::Apply(const Command& command) {
     return std::nullopt;
   }
   if (command.kind == Kind::kCrash) return Crash();
+  if (command.kind == Kind::kRestore) return Restore();
+  if (command.kind == Kind::kBackUp || command.kind == Kind::kClearDoubt) {
+    if (command.kind == Kind::kBackUp) BackUp();
+    if (command.kind == Kind::kClearDoubt) doubtful_ = false;
+    return std::nullopt;
+  }
   if (command.kind == Kind::kAcquire && command.new_attempt) {
     ++attempts_[static_cast<std::size_t>(command.caller)];
   }

@@ -40,6 +40,8 @@ class KeyHistory {
   void Advance(const Command& command);
   std::optional<std::string> Commit();
   std::optional<std::string> Crash();
+  void BackUp();
+  std::optional<std::string> Restore();
 
   // Each decides on both sides and gives both answers.
   void Acquire(const Command& command, const World& world, Answer* real, Answer* model);
@@ -71,6 +73,13 @@ class KeyHistory {
   Nanos steady_since_ = 0;
   Nanos horizon_ = 0;
   Token highest_ = 0;
+  // What a restore goes back to, and what it leaves unknown.
+  std::optional<storage::v1::Record> backup_record_;
+  std::optional<Model> backup_;
+  Nanos backup_at_ = 0;
+  Token restored_ = 0;
+  bool doubtful_ = false;
+  Nanos restored_at_ = 0, unknown_since_ = 0;
   std::vector<Token> tokens_;           // given to this key
   std::vector<int> attempts_;           // of each caller
   std::map<std::string, Nanos> ended_;  // attempt -> when

@@ -20,6 +20,7 @@ Limits SmallLimits() {
   limits.content_type_bytes = 12;
   limits.payload_bytes = 16;
   limits.key_retention_slack = std::chrono::seconds(100);
+  limits.lease_duration_max = std::chrono::seconds(1);
   return limits;
 }
 
@@ -41,7 +42,8 @@ Settings ModelSettings(const Limits& limits, const NamespaceSettings& settings) 
                   .key_retention = settings.key_retention.count(),
                   .payload_retention = settings.payload_retention.count(),
                   .slack = limits.key_retention_slack.count(),
-                  .ttl = settings.downstream_key_ttl.count()};
+                  .ttl = settings.downstream_key_ttl.count(),
+                  .longest_lease = limits.lease_duration_max.count()};
 }
 
 }  // namespace
@@ -65,6 +67,10 @@ World KeyHistory::MakeWorld(const Command& command) const {
   world.highest = highest_;
   world.waiters = command.waiters;
   world.creation_refusal = command.creation_refusal;
+  world.restored = restored_;
+  world.doubtful = doubtful_;
+  world.restored_at = restored_at_;
+  world.unknown_since = unknown_since_;
   const auto ended = ended_.find(AttemptOf(command.caller));
   world.attempt_ended =
       command.attempt_ended || (ended != ended_.end() && monotonic_ - ended->second < kEndedMemory);
@@ -84,6 +90,8 @@ Context KeyHistory::MakeContext(const World& world) const {
   if (!world.creation_refusal.empty()) {
     v1::Refusal::Reason_Parse(world.creation_refusal, &context.creation_refusal);
   }
+  context.restore = {world.restored, world.doubtful, WallTimeFromNanos(world.restored_at),
+                     WallTimeFromNanos(world.unknown_since)};
   context.name_space = kNamespace;
   context.key = kKey;
   return context;
@@ -123,9 +131,13 @@ std::optional<Nanos> KeyHistory::ChooseSentAt(SentAt choice) const {
     case SentAt::kHorizon:
       return std::max<Nanos>(horizon_, 1);
     case SentAt::kAfterHorizon:
+      return horizon_ + 1;
+    case SentAt::kBeforeRestore:
+      return std::max<Nanos>(restored_at_, 1);
+    case SentAt::kAfterRestore:
       break;
   }
-  return horizon_ + 1;
+  return restored_at_ + 1;
 }
 
 // How far to go; not at all where the time meant is past or there is none.

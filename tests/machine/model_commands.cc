@@ -24,6 +24,8 @@ Kind RandomKind(Choices& random) {
       std::pair{Kind::kForceRelease, 2}, std::pair{Kind::kDelete, 7},
       std::pair{Kind::kLapse, 16},       std::pair{Kind::kUndo, 2},
       std::pair{Kind::kCrash, 2},        std::pair{Kind::kAdvance, 16},
+      std::pair{Kind::kBackUp, 2},       std::pair{Kind::kRestore, 1},
+      std::pair{Kind::kClearDoubt, 1},
   };
   static constexpr int kTotal = [] {
     int total = 0;
@@ -131,7 +133,7 @@ Command RandomCommand(Choices& random, int callers) {
     case Kind::kCheck:
       command.acquire.fingerprint = RandomFingerprint(random);
       if (command.kind == Kind::kCheck) command.acquire.wait = random.OneIn(2) ? kTick : 0;
-      if (random.OneIn(3)) command.sent_at = static_cast<SentAt>(random.Below(6));
+      if (random.OneIn(3)) command.sent_at = static_cast<SentAt>(random.Below(8));
       break;
     case Kind::kRenew:
       FillRenew(random, &command);
@@ -159,7 +161,8 @@ const char* Name(Kind kind) {
   static constexpr std::array kNames = {
       "AcquireLock",    "RenewLease", "CheckResult",    "RecordResult", "Release",
       "ReleaseAttempt", "GetRecord",  "ResolveOutcome", "ForceRelease", "DeleteRecord",
-      "Lapse",          "UndoGrant",  "Crash",          "Advance"};
+      "Lapse",          "UndoGrant",  "Crash",          "Advance",      "BackUp",
+      "Restore",        "ClearDoubt"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -181,8 +184,9 @@ std::string Print(const Command& command) {
                                         "to when it is forgotten",
                                         "to 1 ns before it is forgotten",
                                         "a day"};
-  static constexpr std::array kSentAt = {"unset",        "now",     "too old",
-                                         "just in time", "horizon", "after horizon"};
+  static constexpr std::array kSentAt = {"unset",          "now",          "too old",
+                                         "just in time",   "horizon",      "after horizon",
+                                         "before restore", "after restore"};
   const auto at = [](const auto& names, auto value) {
     return names[static_cast<std::size_t>(value)];
   };

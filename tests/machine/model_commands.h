@@ -48,6 +48,9 @@ enum class Kind {
   kUndo,
   kCrash,
   kAdvance,
+  kBackUp,
+  kRestore,
+  kClearDoubt,
 };
 
 enum class TokenChoice { kNewest, kOlder, kOtherKey, kFuture };
@@ -68,7 +71,16 @@ enum class TimeStep {
   kDay,
 };
 
-enum class SentAt { kUnset, kNow, kTooOld, kJustInTime, kHorizon, kAfterHorizon };
+enum class SentAt {
+  kUnset,
+  kNow,
+  kTooOld,
+  kJustInTime,
+  kHorizon,
+  kAfterHorizon,
+  kBeforeRestore,
+  kAfterRestore,
+};
 
 struct Command {
   Kind kind = Kind::kAcquire;

@@ -63,9 +63,13 @@ void KeyHistory::Count(const Command& command, const Stored& before, const Answe
       count("grant whose doubt_age begins with a step");
     }
     if (before.state == State::kCompleted) count("grant of a forgotten key");
+    if (doubtful_ && before.state == State::kAbsent) {
+      count("absent key after a restore, " + NameOf(*answer.grant));
+    }
   } else if (answer.contention) {
     count(answer.contention->in_doubt ? "contention in_doubt" : "contention");
     if (answer.wait) count("wait");
+    if (before.state == State::kAbsent) count("contention about an absent key");
     if (model_.pending()) count("contention before the commit");
   } else if (command.kind == Kind::kAcquire) {
     count("completed");

@@ -123,6 +123,11 @@ constexpr const char* kFloors[] = {
     "GetRecord",
     "crash",
     "crash before the commit",
+    "restore",
+    "absent key after a restore, grant EXECUTE",
+    "absent key after a restore, grant RECOVER RESEND_SAME_KEY",
+    "absent key after a restore, grant RECOVER QUERY_ONLY",
+    "contention about an absent key",
 };
 
 std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {

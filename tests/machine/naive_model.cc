@@ -81,10 +81,12 @@ Answer Model::Acquire(const AcquireCall& call, const World& world) {
   if (state == State::kAbsent) {
     if (TooOld(call.first_sent_at, world)) return Refuse("KEY_EXPIRED");
     if (!world.creation_refusal.empty()) return Refuse(world.creation_refusal);
+    if (MayBeForgotten(call, world)) return GoOnWithForgotten(call, world);
     Begin(call, world);
     return Finish(AnswerGrant(world, false), before);
   }
   if (state == State::kInDoubt && call.accept_recover) {
+    AwaitForgottenLeases(world);
     GrantTo(call, false, world);
     Answer answer = AnswerGrant(world, false);
     // Rule 5: a superseded attempt's late duplicate is refused.
@@ -135,7 +137,8 @@ Answer Model::AnswerGrant(const World& world, bool replayed) const {
   grant.downstream_remaining = std::max<Nanos>(0, stored_.created + stored_.ttl - world.latest);
   grant.resend = !grant.execute && grant.downstream_remaining > 0;
   if (!grant.execute && stored_.doubt_since != 0) {
-    grant.doubt_age = world.retention - std::max(stored_.doubt_since, world.steady_since);
+    const Nanos since = std::max(stored_.doubt_since, world.steady_since);
+    grant.doubt_age = std::max<Nanos>(0, world.retention - since);
   }
   grant.lates = stored_.lates;
   Answer answer;
@@ -445,7 +448,9 @@ Answer Model::Lapse(const World& world) {
 void Model::LoseLease(const World& world, Answer* answer) {
   answer->lapsed = true;
   answer->lapsed_started = stored_.marked;
-  const bool forget = stored_.on_lapse != OnLapse::kInDoubt;
+  const bool marked_unheard = stored_.token <= world.restored;
+  const bool forget = stored_.on_lapse == OnLapse::kForget ||
+                      (stored_.on_lapse == OnLapse::kForgetUnlessStarted && !marked_unheard);
   if (stored_.execute && !stored_.marked && !stored_.doubted && forget) {
     answer->former_attempt = stored_.attempt;
     EndRun(world);
@@ -465,7 +470,8 @@ Answer Model::Undo(Token token, const World& world) {
 void Model::Doubt(const World& world) {
   stored_.state = State::kInDoubt;
   stored_.doubted = true;
-  stored_.since = stored_.doubt_since = world.retention;
+  stored_.since = world.retention;
+  stored_.doubt_since = std::max(stored_.doubt_since, world.retention);
 }
 
 // Nothing of the run stays but what people must be able to read.
@@ -484,12 +490,6 @@ void Model::EndRun(const World& world) {
 void Model::AddAudit(Audit entry) {
   stored_.audit.push_back(std::move(entry));
   if (stored_.audit.size() > settings_.audits) stored_.audit.erase(stored_.audit.begin());
-}
-
-void Model::Restart(const Stored& committed, const World& world) {
-  stored_ = committed;
-  pending_ = false;
-  deadline_ = world.monotonic + stored_.promised;
 }
 
 }  // namespace latchkey::naive

@@ -83,11 +83,16 @@ struct World {
   int waiters = 0;
   bool attempt_ended = false;
   std::string creation_refusal;  // empty: none
+  // Rule 17: tokens up to this one were given before the last restore; while it is doubtful, when
+  // it was and since when nothing is known.
+  Token restored = 0;
+  bool doubtful = false;
+  Nanos restored_at = 0, unknown_since = 0;
 };
 
 struct Settings {
   std::size_t code, reference, content_type, payload, lates, audits;  // limits
-  Nanos key_retention, payload_retention, slack, ttl;
+  Nanos key_retention, payload_retention, slack, ttl, longest_lease;
 };
 
 struct AcquireCall {
@@ -180,6 +185,9 @@ class Model {
   Answer AnswerGrant(const World& world, bool replayed) const;
   Answer AnswerCompleted(const World& world) const;
   void Begin(const AcquireCall& call, const World& world);
+  bool MayBeForgotten(const AcquireCall& call, const World& world) const;
+  Answer GoOnWithForgotten(const AcquireCall& call, const World& world);
+  void AwaitForgottenLeases(const World& world);
   void GrantTo(const AcquireCall& call, bool execute, const World& world);
   void EndRun(const World& world);
   void Doubt(const World& world);

@@ -15,7 +15,12 @@ std::string StoreKey(const std::string& key) { return storage::MakeStoreKey("def
 
 PartitionHarness::PartitionHarness(NamespaceSettings settings, Limits limits)
     : limits_(limits), namespaces_(settings, {}) {
-  auto retention = Retention::Start(memory, namespaces_, clock, {.limits = limits});
+  RestartWithState();
+}
+
+void PartitionHarness::RestartWithState() {
+  partition_.reset();
+  auto retention = Retention::Start(memory, namespaces_, clock, {.limits = limits_});
   EXPECT_TRUE(retention.ok());
   retention_ = *std::move(retention);
   Restart();

@@ -83,6 +83,9 @@ class PartitionHarness {
   void Restart();
   // The same without serving yet.
   void RestartWithoutServing();
+  // The same, and what the store knows beside its records is read again.
+  void RestartWithState();
+  Retention& retention() { return *retention_; }
 
   // What the store has; nothing where it has no record.
   std::optional<storage::v1::Record> Stored(const std::string& key);

@@ -2,6 +2,7 @@
 #include "server/retention/retention.h"
 
 #include "base/fake_clock.h"
+#include "latchkey/v1/admin.pb.h"
 #include "storage/faulty_record_store.h"
 #include "storage/memory_record_store.h"
 #include "storage/store_key.h"
@@ -217,6 +218,53 @@ TEST_F(RetentionTest, StartFailsWithTheStore) {
   const Namespaces namespaces;
   fault_ = storage::Fault::kFailBefore;
   EXPECT_FALSE(Retention::Start(store_, namespaces, clock_, {}).ok());
+}
+
+v1::AuditEntry Done(const std::string& action) {
+  v1::AuditEntry entry;
+  entry.set_action(action);
+  return entry;
+}
+
+TEST_F(RetentionTest, TheDoubtOfARestoreEndsDurablyAndOnce) {
+  storage::v1::StoreState state;
+  state.set_restored_at_nanos(20);
+  state.set_unknown_since_nanos(10);
+  state.set_restore_fencing_token(30);
+  ASSERT_TRUE(store_.SaveState(state).ok());
+  Start(kDay);
+  const Restore before = retention_->restore();
+  EXPECT_TRUE(before.in_doubt);
+  EXPECT_EQ(ToNanos(before.at), 20);
+  EXPECT_EQ(ToNanos(before.unknown_since), 10);
+  EXPECT_TRUE(*retention_->ClearRestoreDoubt(Done("ClearRestoreDoubt")));
+  EXPECT_FALSE(*retention_->ClearRestoreDoubt(Done("ClearRestoreDoubt")));
+  Start(kDay);
+  EXPECT_FALSE(retention_->restore().in_doubt);
+  EXPECT_EQ(retention_->restore().fencing_token, 30u) << "it tells old leases for good";
+  EXPECT_EQ(retention_->audit().size(), 1u);
+}
+
+TEST_F(RetentionTest, OnlyTheNewestOfWhatWasDoneToTheStoreIsKept) {
+  Start(kDay);
+  for (int i = 0; i < 70; ++i) ASSERT_TRUE(retention_->Audit(Done(std::to_string(i))).ok());
+  const auto audit = retention_->audit();
+  ASSERT_EQ(audit.size(), 64u);
+  EXPECT_EQ(audit.front().action(), "6");
+  EXPECT_EQ(audit.back().action(), "69");
+}
+
+TEST_F(RetentionTest, RevisionsOfAWatchRiseAcrossProcessesWhateverTheClockSays) {
+  Start(kDay);
+  std::uint64_t highest = retention_->first_watch_revision() + 1'000;
+  retention_->NoteWatchRevision(highest);
+  PassAndSave(1s);
+  for (int start = 0; start < 3; ++start) {
+    clock_.StepWall(-kDay);
+    Start(kDay);
+    EXPECT_GT(retention_->first_watch_revision(), highest);
+    highest = retention_->first_watch_revision();
+  }
 }
 
 }  // namespace

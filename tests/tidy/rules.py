@@ -32,6 +32,8 @@ _LAYERS = [
     ("testing/", ("base/", "client/", "latchkey/", "server/", "storage/", "testing/") + _PUBLIC_PROTO),
     # It puts all of it together, as a test does.
     ("tools/simulation/", ("base/", "client/", "latchkey/", "server/", "storage/", "tools/") + _PUBLIC_PROTO),
+    # Subcommands that work on a store which no server has open.
+    ("tools/latchkey/offline/", ("base/", "latchkey/", "storage/", "tools/") + _PUBLIC_PROTO),
     ("tools/", ("base/", "client/", "latchkey/", "tools/") + _PUBLIC_PROTO),
 ]
 

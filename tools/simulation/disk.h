@@ -55,6 +55,7 @@ class DiskStore final : public storage::RecordStore {
   absl::StatusOr<storage::StoreState> LoadState() override;
   absl::Status SaveState(const storage::StoreState& state) override;
   std::uint64_t HighestToken() override { return tokens_.highest(); }
+  absl::Status RaiseTokens(std::uint64_t to) override { return tokens_.Raise(to); }
   bool exclusive() const override { return true; }
   std::optional<Space> FreeSpace() override;
   absl::Status Close() override { return tokens_.Finish(); }

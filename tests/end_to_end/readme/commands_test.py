@@ -79,6 +79,27 @@ class CommandsTest(unittest.TestCase):
             self.assertIn(rpc, text)
 
 
+class CommandLineTest(unittest.TestCase):
+    """What the README does with latchkey itself. A text block below shows all that is said."""
+
+    def blocks(self):
+        found = documents.blocks(documents.README)
+        for block, following in zip(found, [*found[1:], None]):
+            if block.language == "sh" and re.search(r"^ *latchkey ", block.text, re.MULTILINE):
+                self.assertEqual(following.language, "text")
+                yield block, following
+
+    def test_of_the_readme(self):
+        run = 0
+        with programs.server() as address, tempfile.TemporaryDirectory() as directory:
+            for block, shown in self.blocks():
+                with self.subTest(line=block.line, command=block.text):
+                    said = programs.command_line(block.text, address, directory)
+                    self.assertEqual(said.split(), shown.text.split())
+                run += 1
+        self.assertEqual(run, 3)
+
+
 class ServerLinesTest(unittest.TestCase):
     """What starts latchkeyd in the documents does so, but for where its store and its port are."""
 

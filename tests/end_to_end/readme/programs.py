@@ -65,6 +65,16 @@ def shell(command, address=ADDRESS, cwd=None):
     return done.returncode, done.stdout, done.stderr
 
 
+def command_line(lines, address, cwd):
+    """Runs lines of a document that call latchkey; gives what they said, errors included."""
+    path = os.path.dirname(environment("LATCHKEY")) + os.pathsep + os.environ["PATH"]
+    lines = "\n".join(line for line in lines.splitlines() if not line.startswith("PATH="))
+    done = subprocess.run(["bash", "-c", lines], cwd=cwd, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=_DEADLINE,
+                          env={**os.environ, "PATH": path, "LATCHKEY_ADDRESS": address})
+    return done.stdout
+
+
 def python_lines():
     """The README's lines for Python: those that make the stubs, and the one that uses them."""
     lines = documents.block(documents.README, "sh", "grpc_python_plugin").text

@@ -239,6 +239,8 @@ class LimitsTest(ServedTest):
              f"{limits.reply_bytes_in_flight >> 20} MiB", f"{limits.session_reply_bytes >> 20} MiB")
         says("sessions; how long one may leave a frame unread", limits.sessions,
              f"{limits.session_unread_max.seconds} s")
+        says("`WatchRecords` streams; changes kept for those that lag", limits.watchers,
+             limits.watched_changes, f"{limits.watched_bytes >> 20} MiB")
         says("a page of `ListRecords`", f"{limits.page_size:,} records", f"{limits.page_bytes >> 20} MiB")
         says("`late_outcomes`; audit entries", limits.late_outcomes, limits.audit_entries)
         says("held and doubtful records of a namespace", defaults.live_records_max)
@@ -247,16 +249,6 @@ class LimitsTest(ServedTest):
         says("a frame of a `Session`; its calls and leases; calls of a session that are unanswered",
              f"{limits.frame_bytes >> 20} MiB", limits.frame_calls, limits.session_calls)
         self.assertEqual(list(rows), ["a request"])
-
-    def test_what_is_not_there_yet_answers_unimplemented(self):
-        text = documents.README.read_text()
-        for rpc in ("WatchRecords", "CreateBackup", "ClearRestoreDoubt"):
-            with self.subTest(rpc=rpc):
-                self.assertIn(f"`{rpc}`", text)
-                with self.assertRaises(self.errors) as caught:
-                    reply = getattr(self.admin, rpc)(getattr(self.admin_api, rpc + "Request")(), timeout=30)
-                    list(reply if rpc == "WatchRecords" else [])
-                self.assertEqual(caught.exception.code().name, "UNIMPLEMENTED")
 
 
 class RefusalsTest(ServedTest):

@@ -1,20 +1,11 @@
-// The calls that the API defines and this server does not offer yet.
+// Calls that are answered without having begun.
 #pragma once
 
-#include <string>
-
-#include "server/machine/refusal.h"
 #include "server/service/grpc_status.h"
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 namespace latchkey {
-
-inline grpc::Status NotImplemented(const std::string& rpc) {
-  return ToGrpcStatus({v1::Refusal::NOT_IMPLEMENTED,
-                       "this server does not offer " + rpc + " yet",
-                       {{"rpc", rpc}},
-                       {}});
-}
 
 // A stream that ends as soon as it begins.
 template <class Reactor>

@@ -1,0 +1,25 @@
+#include "tools/latchkey/commands/commands.h"
+
+namespace latchkey::cli {
+
+void AddCommands(Cli& cli) {
+  AddOnce(cli);
+  AddLock(cli);
+  AddAcquire(cli);
+  AddRenew(cli);
+  AddCheck(cli);
+  AddRecord(cli);
+  AddRelease(cli);
+  AddIssueKey(cli);
+  AddGet(cli);
+  AddList(cli);
+  AddWatch(cli);
+  AddResolve(cli);
+  AddForceRelease(cli);
+  AddDelete(cli);
+  AddClearRestoreDoubt(cli);
+  AddStatus(cli);
+  AddCompletion(cli);
+}
+
+}  // namespace latchkey::cli

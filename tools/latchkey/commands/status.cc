@@ -1,0 +1,86 @@
+#include "tools/latchkey/commands/commands.h"
+#include "tools/latchkey/durations.h"
+
+namespace latchkey::cli {
+namespace {
+
+using Status = v1::GetServerStatusResponse;
+
+std::string InUnits(std::uint64_t bytes) {
+  constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  std::size_t unit = 0;
+  while (bytes >= 10'240 && unit + 1 < std::size(kUnits)) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return std::to_string(bytes) + " " + kUnits[unit];
+}
+
+Table Server(const Status& status) {
+  Table table({{""}, {""}});
+  const auto add = [&table](const char* name, Cell value) {
+    table.Add({{name, Tint::kFaint}, std::move(value)});
+  };
+  add("version", Printable(status.version()));
+  add("serving", status.serving() ? Cell("yes", Tint::kGreen) : Cell("no", Tint::kRed));
+  add("uptime", FormatDuration(FromProto(status.uptime())));
+  add("store", Printable(status.store()));
+  add("highest token", std::to_string(status.fencing_token()));
+  add("waiting calls", std::to_string(status.waiters()));
+  if (status.storage_free_bytes() > 0) {
+    add("free space", InUnits(status.storage_free_bytes()) + ", of which " +
+                          InUnits(status.storage_reserve_bytes()) + " are kept in reserve");
+  }
+  if (status.storage_full()) {
+    add("storage", {"nearly full: nothing new is begun", Tint::kRed});
+  }
+  if (status.clock_in_doubt()) {
+    add("clock", {"the wall clock has stepped, and is not trusted yet", Tint::kRed});
+  }
+  if (status.restore_in_doubt()) {
+    add("restore", {"the doubt of a restore is not cleared", Tint::kRed});
+  }
+  return table;
+}
+
+Table Namespaces(const Status& status) {
+  Table table({{"NAMESPACE"},
+               {"HELD", Align::kRight},
+               {"IN DOUBT", Align::kRight},
+               {"PAYLOADS KEPT", Align::kRight},
+               {"KEYS KEPT", Align::kRight},
+               {"LONGEST LEASE", Align::kRight},
+               {"DEDUPLICATED", Align::kRight}});
+  for (const auto& one : status.namespaces()) {
+    table.Add({Printable(one.name()),
+               std::to_string(one.held()),
+               {std::to_string(one.in_doubt()), one.in_doubt() > 0 ? Tint::kRed : Tint::kNone},
+               FormatDuration(FromProto(one.payload_retention())),
+               FormatDuration(FromProto(one.key_retention())),
+               FormatDuration(FromProto(one.lease_duration_max())),
+               FormatDuration(FromProto(one.downstream_key_ttl()))});
+  }
+  return table;
+}
+
+}  // namespace
+
+void AddStatus(Cli& cli) {
+  cli.Add("status", "Show how the server does: store, limits, namespaces",
+          "  latchkey status --output=json | jq .limits", [](Session& session) -> int {
+            Service service(session.connection);
+            auto answer = service.Call(service.admin(), &v1::AdminService::Stub::GetServerStatus,
+                                       v1::GetServerStatusRequest());
+            if (!answer.ok()) return Fail(answer.error());
+            if (session.output.json()) {
+              session.output.Json(*answer);
+            } else {
+              session.output.Lines(Server(*answer));
+              session.output.Text("\n");
+              session.output.Lines(Namespaces(*answer));
+            }
+            return kDone;
+          });
+}
+
+}  // namespace latchkey::cli
