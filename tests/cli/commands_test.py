@@ -13,7 +13,8 @@ _HELD, _WAITED_IN_VAIN, _IN_DOUBT = 73, 124, 75
 _USAGE, _REFUSED, _ABSENT, _UNAVAILABLE, _FAILED = 2, 65, 66, 69, 1
 
 SUBCOMMANDS = ("once", "lock", "acquire", "renew", "check", "record", "release", "issue-key", "get", "list",
-               "watch", "resolve", "force-release", "delete", "clear-restore-doubt", "status", "completion")
+               "watch", "resolve", "force-release", "delete", "clear-restore-doubt", "status", "backup",
+               "restore", "export", "import", "completion")
 
 
 class FlowTest(rig.ServedTest):

@@ -19,6 +19,10 @@ void AddCommands(Cli& cli) {
   AddDelete(cli);
   AddClearRestoreDoubt(cli);
   AddStatus(cli);
+  AddBackup(cli);
+  AddRestore(cli);
+  AddExport(cli);
+  AddImport(cli);
   AddCompletion(cli);
 }
 

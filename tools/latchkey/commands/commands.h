@@ -27,6 +27,12 @@ void AddDelete(Cli& cli);
 void AddClearRestoreDoubt(Cli& cli);
 void AddStatus(Cli& cli);
 
+void AddBackup(Cli& cli);
+// These work on files, with no server running on them.
+void AddRestore(Cli& cli);
+void AddExport(Cli& cli);
+void AddImport(Cli& cli);
+
 void AddCompletion(Cli& cli);
 
 }  // namespace latchkey::cli

@@ -1,0 +1,102 @@
+#include "storage/rocksdb/restore.h"
+
+#include <memory>
+#include <utility>
+
+#include "base/clock.h"
+#include "latchkey/v1/admin.pb.h"
+#include "tools/latchkey/commands/commands.h"
+#include "tools/latchkey/durations.h"
+#include "tools/latchkey/offline/store.h"
+
+namespace latchkey::cli {
+namespace {
+
+struct Options {
+  std::string backups;
+  std::string to;
+  std::uint64_t id = 0;
+  std::uint64_t token_floor = 0;
+  bool list = false;
+};
+
+std::string Time(std::int64_t seconds) {
+  google::protobuf::Timestamp time;
+  time.set_seconds(seconds);
+  return FormatTime(time);
+}
+
+int List(const Options& options, Session& session) {
+  const auto listed = storage::ListBackups(options.backups);
+  if (!listed.ok()) return FailOffline(listed.status());
+  Table table({{"BACKUP", Align::kRight}, {"TAKEN"}, {"BYTES", Align::kRight}});
+  for (const storage::BackupListed& backup : *listed) {
+    if (session.output.json()) {
+      session.output.Text("{\"id\":\"" + std::to_string(backup.id) +
+                          "\",\"damaged\":" + (backup.damaged ? "true" : "false") +
+                          ",\"size_bytes\":\"" + std::to_string(backup.size_bytes) +
+                          "\",\"taken_at\":\"" + Time(backup.taken_at_seconds) + "\"}\n");
+    } else if (backup.damaged) {
+      table.Add({std::to_string(backup.id), {"damaged", Tint::kRed}, ""});
+    } else {
+      table.Add({std::to_string(backup.id), Time(backup.taken_at_seconds),
+                 std::to_string(backup.size_bytes)});
+    }
+  }
+  if (!session.output.json()) session.output.Lines(table);
+  return kDone;
+}
+
+int Restore(const Options& options, Session& session) {
+  if (options.list) return List(options, session);
+  if (options.to.empty()) {
+    Note("--to is required: the new store's directory; see latchkey restore --help");
+    return kUsage;
+  }
+  storage::RestoreOrder order{.backups = options.backups,
+                              .to = DirectoryOf(options.to),
+                              .id = {},
+                              .now = SystemClock().Wall(),
+                              .token_floor = options.token_floor};
+  if (options.id != 0) order.id = options.id;
+  const auto restored = storage::RestoreBackup(order);
+  if (!restored.ok()) return FailOffline(restored.status());
+  const std::string before = std::to_string(restored->token_before);
+  const std::string now = std::to_string(restored->token_now);
+  const std::string by = std::to_string(restored->token_now - restored->token_before);
+  if (session.output.json()) {
+    session.output.Text("{\"backup_id\":\"" + std::to_string(restored->id) + "\",\"taken_at\":\"" +
+                        Time(restored->taken_at_seconds) + "\",\"token_before\":\"" + before +
+                        "\",\"token_now\":\"" + now + "\",\"tokens_moved_by\":\"" + by + "\"}\n");
+    return kDone;
+  }
+  session.output.Text(
+      "backup " + std::to_string(restored->id) + " of " + Time(restored->taken_at_seconds) +
+      " is restored to " + order.to + "\nfencing tokens are moved on by " + by + ", from " +
+      before + " to " + now +
+      "\nkeys without a record are in doubt until you run latchkey clear-restore-doubt\n");
+  return kDone;
+}
+
+}  // namespace
+
+void AddRestore(Cli& cli) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& sub =
+      cli.Add("restore", "Restore a backup into a new store, with no server running on either",
+              "  latchkey restore --backup=/var/backups/latchkey --list\n"
+              "  latchkey restore --backup=/var/backups/latchkey --to=/var/lib/latchkey",
+              [options](Session& session) { return Restore(*options, session); });
+  sub.add_option("--backup", options->backups, "the directory where the backups are")
+      ->type_name("DIRECTORY")
+      ->required();
+  sub.add_option("--to", options->to, "the new store's directory: absent or empty")
+      ->type_name("DIRECTORY");
+  sub.add_option("--id", options->id, "which backup [the newest]")->type_name("NUMBER");
+  sub.add_option("--token-floor", options->token_floor,
+                 "begin fencing tokens above this one, too, if you know of so high a one")
+      ->type_name("NUMBER");
+  sub.add_flag("--list", options->list, "show which backups there are, and do nothing");
+}
+
+}  // namespace latchkey::cli
