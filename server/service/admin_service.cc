@@ -43,8 +43,11 @@ std::optional<Refusal> CheckCaller(const CallEnvironment& environment,
 }
 
 // For a call that is answered by another thread, or at once.
-StoreAdmin::Done FinishLater(grpc::ServerUnaryReactor* reactor) {
-  return [reactor](const std::optional<Refusal>& refusal) {
+StoreAdmin::Done FinishLater(const CallEnvironment& environment, Rpc rpc,
+                             grpc::ServerUnaryReactor* reactor) {
+  const MonotonicTime arrived = environment.clock.Monotonic();
+  return [&environment, rpc, arrived, reactor](const std::optional<Refusal>& refusal) {
+    environment.Answered(rpc, arrived, refusal);
     reactor->Finish(refusal.has_value() ? ToGrpcStatus(*refusal) : grpc::Status::OK);
   };
 }
@@ -108,7 +111,8 @@ grpc::ServerUnaryReactor* AdminService::ClearRestoreDoubt(
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
   auto* reactor = context->DefaultReactor();
-  store_admin_.ClearRestoreDoubt(*request, response, FinishLater(reactor));
+  store_admin_.ClearRestoreDoubt(*request, response,
+                                 FinishLater(environment_, Rpc::kClearRestoreDoubt, reactor));
   return reactor;
 }
 
@@ -119,7 +123,8 @@ grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext
     return FinishAtOnce(context, ToGrpcStatus(*refusal));
   }
   auto* reactor = context->DefaultReactor();
-  store_admin_.CreateBackup(*request, response, FinishLater(reactor));
+  store_admin_.CreateBackup(*request, response,
+                            FinishLater(environment_, Rpc::kCreateBackup, reactor));
   return reactor;
 }
 
