@@ -157,6 +157,13 @@ class BadInputTest(rig.ServedTest):
                 ended = self.complains(_UNAVAILABLE, "127.0.0.1:1 ", *arguments, **away)
                 self.assertEqual(ended.output, "")
 
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([programs.environment("LATCHKEY"), "issue-key"], stdout=full,
+                                  stderr=subprocess.PIPE, env=self.environment(), timeout=rig.DEADLINE)
+        self.assertEqual((done.returncode, done.stderr),
+                         (_FAILED, b"latchkey: the standard output cannot be written\n"))
+
     def test_output_is_no_terminal_so_there_are_no_colours_unless_told(self):
         self.acquire("a")
         self.assertNotIn("\033", self.run_latchkey("get", "a").output)

@@ -22,7 +22,8 @@ class LockTest(rig.ServedTest):
     def hold(self, *options):
         """A holder that ends when the file `go` is there."""
         holder = self.start("lock", "--key=lock", "--holder=worker-7", *options, "--", "sh", "-c",
-                            f"touch {self.directory}/began; until [ -e {self.directory}/go ]; do sleep 0.05; done")
+                            f"touch {self.directory}/began; "
+                            f"until [ -e {self.directory}/go ]; do sleep 0.05; done")
         rig.wait_until((self.directory / "began").exists, "the holder")
         return holder
 

@@ -162,6 +162,7 @@ class OutputTest(OnceTest):
 class ResultTest(OnceTest):
     def test_a_failure_is_a_result(self):
         first = self.once(self.counted("echo no >&2; exit 9"))
+        self.assertRegex(self.good("check", "job").output, r"(?m)^stderr +no")
         again = self.once(self.counted("echo no >&2; exit 9"))
         self.assertEqual((first.code, again.code, again.errors, self.runs()), (9, 9, "no\n", 1))
         record = self.good("get", "job", "--output=json").json()["record"]["result"]
@@ -249,11 +250,44 @@ class DoubtTest(OnceTest):
         self.assertEqual(self.once("echo $LATCHKEY_CHECKPOINT", "--if-in-doubt=rerun").output, "page 7\n")
 
 
+class LostServiceTest(OnceTest):
+    """With a server that goes while the command runs."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = subprocess.Popen(
+            [os.environ["LATCHKEYD"], "--store=memory:", "--listen-address=127.0.0.1:0"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(self.end, self.server)
+        self.address = self.server.stdout.readline().split()[-1]
+
+    def test_a_result_that_is_not_confirmed_is_no_result(self):
+        runner = self.start_once(f"touch {self.directory}/began; {self.until_go()}; echo done",
+                                 "--record-timeout=500ms")
+        rig.wait_until((self.directory / "began").exists, "the run")
+        self.server.kill()
+        self.server.wait()
+        self.go()
+        ended = self.ended(runner)
+        self.assertEqual((ended.code, ended.output), (_IN_DOUBT, "done\n"))
+        self.assertIn("the command ran (exit code 0), but the service has not confirmed that", ended.errors)
+
+    def test_a_command_is_ended_before_its_lease_is_over(self):
+        runner = self.start_once(self.never_ends("trap '' TERM"), "--lease=3s", "--kill-after=500ms")
+        self.wait_for("pid")
+        self.server.kill()
+        ended = self.ended(runner)
+        self.assertEqual(ended.code, _IN_DOUBT)
+        self.assertIn("the lease was lost", ended.errors)
+        for name in ("pid", "child"):
+            self.assertTrue(self.dead(self.wait_for(name)), name)
+
+
 class ProcessTest(OnceTest):
     def test_it_is_renewed_while_it_runs(self):
-        runner = self.start_once(self.until_go(), "--lease=1s")
+        runner = self.start_once(self.until_go(), "--lease=2s", "--kill-after=100ms")
         rig.wait_until(lambda: self.run_latchkey("check", "job").code == _HELD, "the run")
-        lapsed = self.run_latchkey("check", "job", "--wait=3s")
+        lapsed = self.run_latchkey("check", "job", "--wait=5s")
         self.assertEqual(lapsed.code, _WAITED_IN_VAIN)
         self.go()
         self.assertEqual(self.ended(runner).code, 0)

@@ -26,7 +26,7 @@ TEST(RecordedRunTest, ComesBackAsItWas) {
   std::string every_byte;
   for (int byte = 0; byte < 256; ++byte) every_byte += static_cast<char>(byte);
   const RecordedRun run{.exit_code = 0, .output = Wrote(every_byte), .errors = Wrote("oh\n")};
-  const Outcome outcome = OutcomeOf(run, kLimit);
+  const Outcome outcome = OutcomeOf(run, kLimit, {});
   EXPECT_EQ(outcome.kind(), Outcome::Kind::kSucceeded);
   const Recalled recalled = Recall(Stored(outcome));
   EXPECT_EQ(recalled.run.exit_code, 0);
@@ -36,7 +36,7 @@ TEST(RecordedRunTest, ComesBackAsItWas) {
 }
 
 TEST(RecordedRunTest, AFailureIsRejectedWithItsExitCode) {
-  const Outcome outcome = OutcomeOf({.exit_code = 3}, kLimit);
+  const Outcome outcome = OutcomeOf({.exit_code = 3}, kLimit, {});
   EXPECT_EQ(outcome.kind(), Outcome::Kind::kRejected);
   EXPECT_EQ(outcome.fields().code, "exit 3");
   EXPECT_EQ(Recall(Stored(outcome)).run.exit_code, 3);
@@ -58,7 +58,7 @@ TEST(RecordedRunTest, NeverPassesTheLimit) {
 TEST(RecordedRunTest, BothStreamsKeepTheirHalf) {
   const RecordedRun run{.output = Wrote(std::string(kLimit, 'o')),
                         .errors = Wrote(std::string(kLimit, 'e'))};
-  const Recalled recalled = Recall(Stored(OutcomeOf(run, kLimit)));
+  const Recalled recalled = Recall(Stored(OutcomeOf(run, kLimit, {})));
   EXPECT_EQ(recalled.run.output.kept.size(), recalled.run.errors.kept.size());
   EXPECT_GT(recalled.run.output.kept.size(), kLimit / 2 - 64);
   EXPECT_EQ(recalled.note,
@@ -68,13 +68,13 @@ TEST(RecordedRunTest, BothStreamsKeepTheirHalf) {
 
 TEST(RecordedRunTest, WhatOneStreamDoesNotNeedGoesToTheOther) {
   const RecordedRun loud{.output = Wrote(std::string(kLimit, 'o')), .errors = Wrote("few")};
-  EXPECT_EQ(Recall(Stored(OutcomeOf(loud, kLimit))).run.output.kept.size(), kLimit - 64 - 3);
+  EXPECT_EQ(Recall(Stored(OutcomeOf(loud, kLimit, {}))).run.output.kept.size(), kLimit - 64 - 3);
   const RecordedRun angry{.output = Wrote("few"), .errors = Wrote(std::string(kLimit, 'e'))};
-  EXPECT_EQ(Recall(Stored(OutcomeOf(angry, kLimit))).run.errors.kept.size(), kLimit - 64 - 3);
+  EXPECT_EQ(Recall(Stored(OutcomeOf(angry, kLimit, {}))).run.errors.kept.size(), kLimit - 64 - 3);
 }
 
 TEST(RecordedRunTest, TheExitCodeOutlivesTheOutput) {
-  StoredResult result = Stored(OutcomeOf({.exit_code = 7, .output = Wrote("x")}, kLimit));
+  StoredResult result = Stored(OutcomeOf({.exit_code = 7, .output = Wrote("x")}, kLimit, {}));
   result.payload.clear();
   result.body_expired = true;
   EXPECT_EQ(Recall(result).run.exit_code, 7);

@@ -16,12 +16,20 @@ TEST(TableTest, ColumnsStandBelowTheirHeads) {
 }
 
 TEST(TableTest, ColoursDoNotMoveTheColumns) {
-  Table table({{""}, {""}});
+  Table table({{"A"}, {"B"}});
   table.Add({{"HELD", Tint::kYellow}, "a"});
   table.Add({"COMPLETED", {"b", Tint::kGreen}});
   EXPECT_EQ(table.Text(true),
+            "\033[1mA\033[0m          \033[1mB\033[0m\n"
             "\033[33mHELD\033[0m       a\n"
             "COMPLETED  \033[32mb\033[0m\n");
+}
+
+TEST(TableTest, WithoutHeadsTheFirstColumnNamesTheSecond) {
+  Table table({{""}, {""}});
+  table.Add({"state", {"HELD", Tint::kYellow}});
+  EXPECT_EQ(table.Text(true), "\033[2mstate\033[0m  \033[33mHELD\033[0m\n");
+  EXPECT_EQ(table.Text(false), "state  HELD\n");
 }
 
 TEST(TableTest, ACharacterCountsOnceHoweverManyBytesItHas) {

@@ -29,8 +29,8 @@ class Child {
   // Where its output comes from; -1 unless captured. Owned by the caller.
   int output() const { return output_; }
   int errors() const { return errors_; }
-  // Readable when it has ended.
-  int descriptor() const { return descriptor_; }
+  // Readable when it has ended; -1 once that was seen.
+  int descriptor() const { return ended_ ? -1 : descriptor_; }
   // Whether it has ended. Does not block.
   bool Ended();
   // As waitpid gives it, once it has ended.

@@ -3,19 +3,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <utility>
 
+#include "tools/latchkey/help.h"
 #include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
 
 namespace latchkey::cli {
 namespace {
-
-constexpr std::size_t kNamesWidth = 34;
 
 std::string Footer() {
   std::string text =
@@ -28,14 +27,6 @@ std::string Footer() {
          "`once` and `lock` also end with what their command ended with.\n"
          "\"latchkey SUBCOMMAND --help\" has examples.";
 }
-
-// The help of a subcommand that runs a command.
-class CommandFormatter final : public CLI::Formatter {
- public:
-  std::string make_usage(const CLI::App* /*app*/, std::string name) const override {
-    return "Usage: " + name + " [OPTIONS] -- COMMAND [ARGUMENT...]\n";
-  }
-};
 
 bool ColorsOn(const std::string& wanted) {
   if (wanted != "auto") return wanted == "always";
@@ -79,7 +70,7 @@ Cli::Cli() : app_("latchkey: does work once. Locks, idempotency keys and results
   app_.name("latchkey");
   app_.set_version_flag("--version", "latchkey " LATCHKEY_VERSION);
   app_.require_subcommand(1);
-  app_.get_formatter()->column_width(kNamesWidth);
+  app_.formatter(std::make_shared<HelpFormatter>(false));
   app_.footer(Footer());
   app_.add_option("-o,--output", format_, "table, for people, or json, a document a line [table]")
       ->check(CLI::IsMember({"table", "json"}))
@@ -95,8 +86,7 @@ CLI::App& Cli::Add(const std::string& name, const std::string& what, const std::
   CLI::App* sub = app_.add_subcommand(name, what);
   sub->fallthrough();
   sub->footer("Example:\n" + example);
-  if (takes_command) sub->formatter(std::make_shared<CommandFormatter>());
-  sub->get_formatter()->column_width(kNamesWidth);
+  if (takes_command) sub->formatter(std::make_shared<HelpFormatter>(true));
   subcommands_.push_back({sub, std::move(run), takes_command});
   return *sub;
 }
@@ -144,7 +134,10 @@ int Cli::Main(int argc, char** argv) {
       .output = Output(format_ == "json" ? Format::kJson : Format::kTable, ColorsOn(color_)),
       .command = command_,
       .app = &app_};
-  return chosen->run(session);
+  const int code = chosen->run(session);
+  if (std::ferror(stdout) == 0) return code;
+  Note("the standard output cannot be written");
+  return code == kDone ? kFailed : code;
 }
 
 }  // namespace latchkey::cli

@@ -104,6 +104,7 @@ class Watch {
     Drain();
     while (kill_at_ && child_.GroupLives()) {
       Pass(kTickMilliseconds);
+      HandOn();
       Guard();
     }
     output_.Close();

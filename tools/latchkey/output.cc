@@ -2,9 +2,8 @@
 
 #include <cstdio>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/str_join.h"
 #include "tools/latchkey/durations.h"
+#include "tools/latchkey/recorded_run.h"
 #include <google/protobuf/util/json_util.h>
 
 namespace latchkey::cli {
@@ -41,7 +40,7 @@ std::string Shown(const std::string& payload) {
 }
 
 void AddIf(bool wanted, Table& table, const char* name, Cell value) {
-  if (wanted) table.Add({{name, Tint::kFaint}, std::move(value)});
+  if (wanted) table.Add({name, std::move(value)});
 }
 
 Cell OutcomeCell(v1::Result::Outcome outcome) {
@@ -49,15 +48,29 @@ Cell OutcomeCell(v1::Result::Outcome outcome) {
           outcome == v1::Result::SUCCEEDED ? Tint::kGreen : Tint::kYellow};
 }
 
+std::string Summary(v1::Result::Outcome outcome, const std::string& code,
+                    const std::string& reference) {
+  std::string text = v1::Result::Outcome_Name(outcome);
+  if (!code.empty()) text += " " + code;
+  if (!reference.empty()) text += " " + reference;
+  return Printable(text);
+}
+
+void DescribePayload(const v1::Result& result, Table& table) {
+  const auto run = DecodeRun(result.content_type(), result.payload());
+  AddIf(!run && !result.payload().empty(), table, "payload", Shown(result.payload()));
+  if (!run) return;
+  AddIf(!run->output.kept.empty(), table, "stdout", Shown(run->output.kept));
+  AddIf(!run->errors.kept.empty(), table, "stderr", Shown(run->errors.kept));
+}
+
 void DescribeReports(const v1::Record& record, Table& table) {
   AddIf(record.duplicate_effect_suspected(), table, "suspicion",
         {"reports contradict each other: the effect may have happened twice", Tint::kRed});
   for (const auto& late : record.late_outcomes()) {
     AddIf(true, table, "late outcome",
-          Printable(FormatTime(late.received_at()) + "  token " +
-                    std::to_string(late.fencing_token()) + "  " +
-                    v1::Result::Outcome_Name(late.outcome()) + "  " + late.code() + "  " +
-                    late.provider_reference()));
+          FormatTime(late.received_at()) + "  token " + std::to_string(late.fencing_token()) +
+              "  " + Summary(late.outcome(), late.code(), late.provider_reference()));
   }
   for (const auto& entry : record.audit()) {
     AddIf(true, table, "audit",
@@ -108,10 +121,7 @@ Cell StateCell(v1::CheckResultResponse::State state) {
 }
 
 std::string Summary(const v1::Result& result) {
-  std::vector<std::string> parts = {v1::Result::Outcome_Name(result.outcome())};
-  if (!result.code().empty()) parts.push_back(result.code());
-  if (!result.provider_reference().empty()) parts.push_back(result.provider_reference());
-  return Printable(absl::StrJoin(parts, " "));
+  return Summary(result.outcome(), result.code(), result.provider_reference());
 }
 
 void Describe(const v1::Result& result, Table& table) {
@@ -123,7 +133,7 @@ void Describe(const v1::Result& result, Table& table) {
   AddIf(result.late(), table, "late", "recorded after its lease had run out");
   AddIf(result.truncated(), table, "cut", "code, reference or content type was too long");
   AddIf(!result.content_type().empty(), table, "content type", Printable(result.content_type()));
-  AddIf(!result.payload().empty(), table, "payload", Shown(result.payload()));
+  DescribePayload(result, table);
   AddIf(result.body_omitted(), table, "payload", "was too large to keep");
   AddIf(result.body_expired(), table, "payload", "its retention has passed");
 }

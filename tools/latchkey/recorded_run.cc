@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -52,10 +51,20 @@ std::string Encode(const RecordedRun& run, std::size_t limit) {
   return result.SerializeAsString();
 }
 
-Outcome OutcomeOf(const RecordedRun& run, std::size_t limit) {
+std::optional<RecordedRun> DecodeRun(const std::string& content_type, const std::string& payload) {
+  once::v1::CommandResult stored;
+  if (content_type != kCommandResultType || !stored.ParseFromString(payload)) return std::nullopt;
+  return RecordedRun{.exit_code = static_cast<int>(stored.exit_code() & 0xFFU),
+                     .output = {.kept = stored.output(), .written = stored.output_bytes()},
+                     .errors = {.kept = stored.errors(), .written = stored.errors_bytes()}};
+}
+
+Outcome OutcomeOf(const RecordedRun& run, std::size_t limit,
+                  std::optional<std::chrono::nanoseconds> retention) {
   ResultFields fields{.code = std::string(kExit) + std::to_string(run.exit_code),
                       .content_type = kCommandResultType,
-                      .payload = Encode(run, limit)};
+                      .payload = Encode(run, limit),
+                      .retention = retention};
   return run.exit_code == 0 ? Succeeded(std::move(fields)) : Rejected(std::move(fields));
 }
 
@@ -68,17 +77,15 @@ Recalled Recall(const StoredResult& result) {
                                         : "its output was too large for the service to keep";
     return recalled;
   }
-  once::v1::CommandResult stored;
-  if (result.content_type != kCommandResultType || !stored.ParseFromString(result.payload)) {
+  auto run = DecodeRun(result.content_type, result.payload);
+  if (!run) {
     recalled.run.output = {.kept = result.payload, .written = result.payload.size()};
     recalled.note = "the result was not recorded by `latchkey once`, but says " +
                     std::string(by_outcome == 0 ? "SUCCEEDED" : "REJECTED") +
                     (result.code.empty() ? "" : " " + result.code);
     return recalled;
   }
-  recalled.run.exit_code = static_cast<int>(stored.exit_code() & 0xFFU);
-  recalled.run.output = {.kept = stored.output(), .written = stored.output_bytes()};
-  recalled.run.errors = {.kept = stored.errors(), .written = stored.errors_bytes()};
+  recalled.run = *std::move(run);
   recalled.note =
       Join(CutNote("stdout", recalled.run.output), CutNote("stderr", recalled.run.errors));
   return recalled;

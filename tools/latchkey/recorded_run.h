@@ -1,8 +1,10 @@
 // A command's end as it is recorded and replayed.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "latchkey/outcome.h"
@@ -29,8 +31,12 @@ struct RecordedRun {
 // least its half, and what one does not need goes to the other.
 std::string Encode(const RecordedRun& run, std::size_t limit);
 
+// What such a payload says; empty if it is none.
+std::optional<RecordedRun> DecodeRun(const std::string& content_type, const std::string& payload);
+
 // SUCCEEDED for exit code 0, else REJECTED; the code says "exit N", also where the payload is gone.
-Outcome OutcomeOf(const RecordedRun& run, std::size_t limit);
+Outcome OutcomeOf(const RecordedRun& run, std::size_t limit,
+                  std::optional<std::chrono::nanoseconds> retention);
 
 // What was recorded, as far as it is known.
 struct Recalled {

@@ -110,7 +110,10 @@ std::string Table::Text(bool colors) const {
     named |= !column.name.empty();
   }
   if (named) text += Line(heads, widths, colors);
-  for (const auto& row : rows_) text += Line(row, widths, colors);
+  for (auto row : rows_) {
+    if (!named && row[0].tint == Tint::kNone) row[0].tint = Tint::kFaint;
+    text += Line(row, widths, colors);
+  }
   return text;
 }
 

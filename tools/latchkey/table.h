@@ -40,7 +40,7 @@ struct Column {
 // Rows of equal length; columns are as wide as their widest cell, two blanks apart.
 class Table {
  public:
-  // Columns without any name have no line of heads.
+  // Columns without any name have no line of heads; the first one then names what stands beside it.
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   // As many cells as there are columns.
   void Add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }

@@ -110,11 +110,7 @@ class OnceRun {
     if (end_.told_to_stop && end_.code != 0) return Unknown("told to stop");
     if (end_.code != 0 && options_.retry_on_failure) return NotExecuted("a failure without effect");
     RecordedRun run{.exit_code = end_.code, .output = end_.output, .errors = end_.errors};
-    Outcome outcome = OutcomeOf(run, options_.output_limit);
-    if (!options_.retention) return outcome;
-    ResultFields fields = outcome.fields();
-    fields.retention = options_.retention;
-    return end_.code == 0 ? Succeeded(std::move(fields)) : Rejected(std::move(fields));
+    return OutcomeOf(run, options_.output_limit, options_.retention);
   }
 
   int Conclude(RunResult& run) {

@@ -18,9 +18,7 @@ std::string InUnits(std::uint64_t bytes) {
 
 Table Server(const Status& status) {
   Table table({{""}, {""}});
-  const auto add = [&table](const char* name, Cell value) {
-    table.Add({{name, Tint::kFaint}, std::move(value)});
-  };
+  const auto add = [&table](const char* name, Cell value) { table.Add({name, std::move(value)}); };
   add("version", Printable(status.version()));
   add("serving", status.serving() ? Cell("yes", Tint::kGreen) : Cell("no", Tint::kRed));
   add("uptime", FormatDuration(FromProto(status.uptime())));
@@ -52,13 +50,14 @@ Table Namespaces(const Status& status) {
                {"LONGEST LEASE", Align::kRight},
                {"DEDUPLICATED", Align::kRight}});
   for (const auto& one : status.namespaces()) {
+    const auto ttl = FromProto(one.downstream_key_ttl());
     table.Add({Printable(one.name()),
                std::to_string(one.held()),
                {std::to_string(one.in_doubt()), one.in_doubt() > 0 ? Tint::kRed : Tint::kNone},
                FormatDuration(FromProto(one.payload_retention())),
                FormatDuration(FromProto(one.key_retention())),
                FormatDuration(FromProto(one.lease_duration_max())),
-               FormatDuration(FromProto(one.downstream_key_ttl()))});
+               ttl.count() > 0 ? FormatDuration(ttl) : "no"});
   }
   return table;
 }
