@@ -7,10 +7,6 @@
 #include <cctype>
 #include <utility>
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/support/channel_arguments.h>
-
 namespace latchkey::cli {
 namespace {
 
@@ -29,27 +25,25 @@ std::string WrongWith(const ConnectionOptions& options) {
   if (!options.token.empty() && !options.token_file.empty()) {
     return "LATCHKEY_TOKEN and --token-file are both given; one is enough";
   }
-  if (Protected(options) || !options.token.empty() || !options.token_file.empty()) {
-    return "TLS and tokens are not there yet";
-  }
   return "";
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const ConnectionOptions& options) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, 16 << 20);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
+ClientOptions ToClientOptions(const ConnectionOptions& options) {
+  ClientOptions client;
+  if (!options.key_namespace.empty()) client.key_namespace = options.key_namespace;
+  client.token = options.token;
+  client.token_file = options.token_file;
+  if (Protected(options)) {
+    client.tls = TlsOptions{.ca_file = options.tls_ca,
+                            .certificate_file = options.tls_cert,
+                            .key_file = options.tls_key,
+                            .server_name = options.tls_server_name};
+  }
+  return client;
 }
 
 Client MakeClient(const ConnectionOptions& options, const std::string& holder_id) {
-  ClientOptions client;
-  if (!options.key_namespace.empty()) client.key_namespace = options.key_namespace;
+  ClientOptions client = ToClientOptions(options);
   client.holder_id = holder_id;
   return Client::Connect(options.address, std::move(client));
 }

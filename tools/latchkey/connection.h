@@ -6,7 +6,6 @@
 #include <string>
 
 #include "latchkey/client.h"
-#include <grpcpp/channel.h>
 
 namespace latchkey::cli {
 
@@ -30,9 +29,9 @@ struct ConnectionOptions {
 // What can be said of the options without asking anybody; empty if they are good.
 std::string WrongWith(const ConnectionOptions& options);
 
-// The only two functions that know how a connection is protected: for stubs, and for the client
-// library. `holder_id` is who asks, for people.
-std::shared_ptr<grpc::Channel> MakeChannel(const ConnectionOptions& options);
+// The same for the client library, which knows how a connection is protected.
+ClientOptions ToClientOptions(const ConnectionOptions& options);
+// `holder_id` is who asks, for people.
 Client MakeClient(const ConnectionOptions& options, const std::string& holder_id);
 
 // user@host, in the characters that holder_id and actor may have.

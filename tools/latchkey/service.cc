@@ -5,6 +5,9 @@
 
 #include "client/src/failure.h"
 #include <grpc/support/time.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 
 namespace latchkey::cli {
 namespace {
@@ -17,11 +20,27 @@ gpr_timespec In(std::chrono::nanoseconds duration) {
                       gpr_time_from_nanos(duration.count(), GPR_TIMESPAN));
 }
 
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
+                                           const internal::Security& security) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, 16 << 20);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  security.SetArguments(arguments);
+  return grpc::CreateCustomChannel(address, security.MakeChannelCredentials(), arguments);
+}
+
 }  // namespace
 
 Service::Service(const ConnectionOptions& options)
-    : address_(options.address), timeout_(options.timeout) {
-  const auto channel = MakeChannel(options);
+    : address_(options.address),
+      timeout_(options.timeout),
+      security_(options.address, ToClientOptions(options)) {
+  const auto channel = MakeChannel(address_, security_);
   coordination_ = v1::CoordinationService::NewStub(channel);
   admin_ = v1::AdminService::NewStub(channel);
 }
@@ -40,14 +59,23 @@ Error Service::Explain(const grpc::Status& status, bool* broken) const {
   return failure.error;
 }
 
+grpc::Status Service::Protected(grpc::ClientContext& context,
+                                const std::function<grpc::Status(grpc::ClientContext&)>& call) {
+  const internal::Security::Shown shown = security_.Show(context);
+  const grpc::Status status = call(context);
+  const internal::CallStatus judged =
+      security_.Judge(shown, {status.error_code(), status.error_message(), status.error_details()});
+  return {judged.code, judged.message, judged.details};
+}
+
 std::optional<Error> Service::Try(const std::function<grpc::Status(grpc::ClientContext&)>& call,
-                                  std::chrono::nanoseconds wait, Repeat repeat) const {
+                                  std::chrono::nanoseconds wait, Repeat repeat) {
   const auto until = std::chrono::steady_clock::now() + timeout_ + wait;
   for (auto pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
     grpc::ClientContext context;
     const auto left = until - std::chrono::steady_clock::now();
     context.set_deadline(In(std::max<std::chrono::nanoseconds>(left, {})));
-    const grpc::Status status = call(context);
+    const grpc::Status status = Protected(context, call);
     if (status.ok()) return std::nullopt;
     bool broken = false;
     Error error = Explain(status, &broken);

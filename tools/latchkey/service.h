@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "client/src/security.h"
 #include "latchkey/answer.h"
 #include "latchkey/v1/admin.grpc.pb.h"
 #include "latchkey/v1/coordination.grpc.pb.h"
@@ -38,15 +39,21 @@ class Service {
     return response;
   }
 
+  // Makes one call with the credentials that there are. Its status says what is wrong with them,
+  // too.
+  grpc::Status Protected(grpc::ClientContext& context,
+                         const std::function<grpc::Status(grpc::ClientContext&)>& call);
+
   // What a status that is not OK says. `broken`: the same call may well succeed.
   Error Explain(const grpc::Status& status, bool* broken = nullptr) const;
 
  private:
   std::optional<Error> Try(const std::function<grpc::Status(grpc::ClientContext&)>& call,
-                           std::chrono::nanoseconds wait, Repeat repeat) const;
+                           std::chrono::nanoseconds wait, Repeat repeat);
 
   std::string address_;
   std::chrono::nanoseconds timeout_;
+  internal::Security security_;
   std::unique_ptr<v1::CoordinationService::Stub> coordination_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
 };

@@ -64,16 +64,18 @@ class Watcher {
     request.set_namespace_(session_.connection.key_namespace);
     request.set_key_prefix(options_.prefix);
     request.set_after_revision(options_.after_revision);
-    grpc::ClientContext context;
-    const auto reader = service_.admin().WatchRecords(&context, request);
-    v1::WatchRecordsResponse response;
     bool heard = false;
-    while (options_.count > 0 && reader->Read(&response)) {
-      heard = true;
-      Take(response);
-    }
-    if (options_.count == 0) context.TryCancel();
-    const grpc::Status status = reader->Finish();
+    grpc::ClientContext own;
+    const grpc::Status status = service_.Protected(own, [&](grpc::ClientContext& context) {
+      const auto reader = service_.admin().WatchRecords(&context, request);
+      v1::WatchRecordsResponse response;
+      while (options_.count > 0 && reader->Read(&response)) {
+        heard = true;
+        Take(response);
+      }
+      if (options_.count == 0) context.TryCancel();
+      return reader->Finish();
+    });
     broken_ = status.ok();
     if (status.ok()) {
       error_ = {.message = session_.connection.address + " has ended the watch"};

@@ -1,0 +1,75 @@
+"""The credentials that latchkey shows, against a server that asks for them over TLS."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import programs
+import rig
+
+_REFUSED = 1
+
+
+def _openssl(directory, *arguments):
+    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+
+class CredentialsTest(rig.ServedTest):
+    """One server with a certificate of its own making, and one caller whom it knows."""
+
+    @classmethod
+    def setUpClass(cls):
+        directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(directory.cleanup)
+        cls.directory = pathlib.Path(directory.name)
+        _openssl(cls.directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-keyout", "server.key", "-out", "server.crt", "-days", "2", "-subj", "/CN=localhost",
+                 "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        minted = subprocess.run([programs.environment("LATCHKEYD"), "--new-token", "checkout *=use"],
+                                check=True, capture_output=True, text=True)
+        token, line = minted.stdout.splitlines()[:2]
+        (cls.directory / "token").write_text(token + "\n")
+        (cls.directory / "access").write_text(line + "\n")
+        context = programs.server(f"--access-file={cls.directory}/access",
+                                  f"--tls-certificate={cls.directory}/server.crt",
+                                  f"--tls-key={cls.directory}/server.key")
+        cls.address = context.__enter__()
+        cls.addClassCleanup(context.__exit__, None, None, None)
+
+    def environment(self, **variables):
+        return super().environment(**{"LATCHKEY_TLS_CA": f"{self.directory}/server.crt",
+                                      "LATCHKEY_TOKEN_FILE": f"{self.directory}/token", **variables})
+
+    def test_a_known_caller_may_do_what_its_role_allows(self):
+        token = self.acquire("a")
+        self.good("record", "a", f"--token={token}", "--outcome=succeeded")
+        self.assertEqual(self.state("a"), "COMPLETED")
+        self.complains(_REFUSED, "PERMISSION_DENIED", "delete", "a", f"--token={token}", "--reason=x")
+
+    def test_the_library_s_calls_show_them_too(self):
+        ended = self.good("once", "--key=b", "--", "echo", "done")
+        self.assertEqual(ended.output, "done\n")
+
+    def test_a_watch_shows_them_too(self):
+        self.acquire("c")
+        self.assertIn("HELD", self.good("watch", "--count=1").output)
+
+    def test_whoever_is_not_known_is_refused(self):
+        self.complains(_REFUSED, "CREDENTIALS_REQUIRED", "check", "a", LATCHKEY_TOKEN_FILE="")
+        self.complains(_REFUSED, "CREDENTIALS_REQUIRED", "check", "a", LATCHKEY_TOKEN_FILE="",
+                       LATCHKEY_TOKEN="latchkey_" + "A" * 43)
+
+    def test_files_that_are_not_there_are_named(self):
+        missing = os.fspath(self.directory / "missing")
+        ended = self.run_latchkey("check", "a", "--timeout=1s", LATCHKEY_TOKEN_FILE=missing)
+        self.assertNotEqual(ended.code, 0)
+        self.assertIn(missing, ended.errors)
+        ended = self.run_latchkey("check", "a", "--timeout=1s", LATCHKEY_TLS_CA=missing)
+        self.assertNotEqual(ended.code, 0)
+        self.assertIn(missing, ended.errors)
+
+
+if __name__ == "__main__":
+    unittest.main()
