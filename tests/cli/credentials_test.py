@@ -9,7 +9,7 @@ import unittest
 import programs
 import rig
 
-_REFUSED = 1
+_REFUSED = 65
 
 
 def _openssl(directory, *arguments):
