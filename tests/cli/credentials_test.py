@@ -9,7 +9,7 @@ import unittest
 import programs
 import rig
 
-_REFUSED = 65
+_NO_PERMISSION = 77
 
 
 def _openssl(directory, *arguments):
@@ -46,7 +46,7 @@ class CredentialsTest(rig.ServedTest):
         token = self.acquire("a")
         self.good("record", "a", f"--token={token}", "--outcome=succeeded")
         self.assertEqual(self.state("a"), "COMPLETED")
-        self.complains(_REFUSED, "PERMISSION_DENIED", "delete", "a", f"--token={token}", "--reason=x")
+        self.complains(_NO_PERMISSION, "PERMISSION_DENIED", "delete", "a", f"--token={token}", "--reason=x")
 
     def test_the_library_s_calls_show_them_too(self):
         ended = self.good("once", "--key=b", "--", "echo", "done")
@@ -57,8 +57,8 @@ class CredentialsTest(rig.ServedTest):
         self.assertIn("HELD", self.good("watch", "--count=1").output)
 
     def test_whoever_is_not_known_is_refused(self):
-        self.complains(_REFUSED, "CREDENTIALS_REQUIRED", "check", "a", LATCHKEY_TOKEN_FILE="")
-        self.complains(_REFUSED, "CREDENTIALS_REQUIRED", "check", "a", LATCHKEY_TOKEN_FILE="",
+        self.complains(_NO_PERMISSION, "CREDENTIALS_REQUIRED", "check", "a", LATCHKEY_TOKEN_FILE="")
+        self.complains(_NO_PERMISSION, "CREDENTIALS_REQUIRED", "check", "a", LATCHKEY_TOKEN_FILE="",
                        LATCHKEY_TOKEN="latchkey_" + "A" * 43)
 
     def test_files_that_are_not_there_are_named(self):
