@@ -17,6 +17,11 @@ namespace {
 // Records of the present state that are read at a time: few, because a slow watcher keeps them.
 constexpr std::uint32_t kPageSize = 32;
 
+// For what is being written when the server is told to end: it is looked at so often, and each time
+// for so long at most.
+constexpr int kLastWriteLooks = 50;
+constexpr Duration kLastWriteLook = std::chrono::milliseconds(10);
+
 Refusal TooManyWatchers(const Limits& limits) {
   const std::string most = std::to_string(limits.watchers);
   return {v1::Refusal::WATCHERS_LIMIT,
@@ -214,6 +219,10 @@ void RecordWatches::Stop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
+    changed_.NotifyAll();
+    for (int i = 0; i < kLastWriteLooks && !streams_.empty(); ++i) {
+      changed_.WaitFor(mutex_, kLastWriteLook);
+    }
     // Whoever does not read what is being written to him would keep the server from ending.
     for (Stream* stream : streams_) {
       if (!stream->idle()) stream->Break();
@@ -276,6 +285,7 @@ void RecordWatches::Run() {
 void RecordWatches::Remove(Stream* stream) {
   MutexLock lock(mutex_);
   streams_.erase(stream);
+  changed_.NotifyAll();
 }
 
 }  // namespace latchkey

@@ -24,8 +24,9 @@ class CredentialsTest(rig.ServedTest):
         directory = tempfile.TemporaryDirectory()
         cls.addClassCleanup(directory.cleanup)
         cls.directory = pathlib.Path(directory.name)
-        _openssl(cls.directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                 "-keyout", "server.key", "-out", "server.crt", "-days", "2", "-subj", "/CN=localhost",
+        _openssl(cls.directory, "req", "-x509", "-nodes",
+                 "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", "server.key",
+                 "-out", "server.crt", "-days", "2", "-subj", "/CN=localhost",
                  "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
         minted = subprocess.run([programs.environment("LATCHKEYD"), "--new-token", "checkout *=use"],
                                 check=True, capture_output=True, text=True)
