@@ -113,7 +113,7 @@ class ServerTls::Credentials final : public grpc::ServerCredentials {
     MutexLock lock(tls_.mutex_);
     if (fetched_ == tls_.version_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     fetched_ = tls_.version_;
-    const Pem& pem = tls_.pem_;
+    const Pem pem = tls_.pem_;
     const grpc_ssl_pem_key_cert_pair pair = {pem.key.c_str(), pem.certificate.c_str()};
     // Without an authority gRPC 1.51 ends the process, also where it asks for no certificates and
     // so uses none.
