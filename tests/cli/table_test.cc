@@ -32,6 +32,12 @@ TEST(TableTest, WithoutHeadsTheFirstColumnNamesTheSecond) {
   EXPECT_EQ(table.Text(false), "state  HELD\n");
 }
 
+TEST(TableTest, AColumnMayBeWiderThanItsCells) {
+  Table table({{"", Align::kRight, 4}, {"", Align::kLeft, 6}, {""}});
+  table.Add({"1", "HELD", "a"});
+  EXPECT_EQ(table.Text(false), "   1  HELD    a\n");
+}
+
 TEST(TableTest, ACharacterCountsOnceHoweverManyBytesItHas) {
   Table table({{""}, {""}});
   table.Add({"gr\xc3\xbc\xc3\x9f", "a"});

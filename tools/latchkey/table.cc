@@ -76,7 +76,7 @@ std::string Printable(const std::string& bytes) {
 std::vector<std::size_t> Table::Widths() const {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    std::size_t width = WidthOf(columns_[i].name);
+    std::size_t width = std::max(columns_[i].width, WidthOf(columns_[i].name));
     for (const auto& row : rows_) width = std::max(width, WidthOf(row[i].text));
     widths.push_back(width);
   }

@@ -31,10 +31,11 @@ struct Cell {
 // Where the text of a column stands.
 enum class Align { kLeft, kRight };
 
-// A column's head and where its cells stand.
+// A column's head, where its cells stand, and how wide it is at least.
 struct Column {
   std::string name;
   Align align = Align::kLeft;
+  std::size_t width = 0;
 };
 
 // Rows of equal length; columns are as wide as their widest cell, two blanks apart.

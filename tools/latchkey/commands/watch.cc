@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <thread>
 
@@ -19,11 +20,19 @@ struct Options {
 
 Table RowOf(const v1::WatchRecordsResponse& response) {
   const v1::Record& record = response.record();
-  Table table({{"", Align::kRight}, {""}, {""}, {""}, {""}});
-  table.Add({{std::to_string(response.revision()), Tint::kFaint},
-             StateCell(record.state()),
-             Printable(record.key()),
-             Printable(record.holder_id()),
+  // Lines come one by one, and should stand below each other all the same.
+  constexpr std::size_t kRevisionWidth = 19;
+  constexpr std::size_t kStateWidth = 9;
+  constexpr std::size_t kKeyWidth = 24;
+  constexpr std::size_t kHolderWidth = 20;
+  Table table({{"", Align::kRight, kRevisionWidth},
+               {"", Align::kLeft, kStateWidth},
+               {"", Align::kLeft, kKeyWidth},
+               {"", Align::kLeft, kHolderWidth},
+               {""}});
+  const bool present = response.revision() == 0;
+  table.Add({present ? std::string("now") : std::to_string(response.revision()),
+             StateCell(record.state()), Printable(record.key()), Printable(record.holder_id()),
              record.has_result() ? Summary(record.result()) : ""});
   return table;
 }
