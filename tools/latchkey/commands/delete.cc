@@ -1,28 +1,16 @@
 #include <memory>
 
 #include "tools/latchkey/commands/commands.h"
+#include "tools/latchkey/key_change.h"
 
 namespace latchkey::cli {
 namespace {
 
-struct Options {
-  std::string key;
-  std::string token;
-  AuditOptions audit;
-};
-
-int Delete(const Options& options, Session& session) {
+int Delete(const KeyChange& options, Session& session) {
   Service service(session.connection);
-  const auto token =
-      ExpectedToken(service, session.connection.key_namespace, options.key, options.token);
-  if (!token.ok()) return Fail(token.error());
-  v1::DeleteRecordRequest request;
-  request.set_namespace_(session.connection.key_namespace);
-  request.set_key(options.key);
-  request.set_expected_fencing_token(*token);
-  request.set_actor(options.audit.actor);
-  request.set_reason(options.audit.reason);
-  auto answer = service.Call(service.admin(), &v1::AdminService::Stub::DeleteRecord, request);
+  const auto request = RequestFor<v1::DeleteRecordRequest>(service, session, options);
+  if (!request.ok()) return Fail(request.error());
+  auto answer = service.Call(service.admin(), &v1::AdminService::Stub::DeleteRecord, *request);
   if (!answer.ok()) return Fail(answer.error());
   if (session.output.json()) {
     session.output.Json(*answer);
@@ -35,7 +23,7 @@ int Delete(const Options& options, Session& session) {
 }  // namespace
 
 void AddDelete(Cli& cli) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<KeyChange>();
   CLI::App& sub =
       cli.Add("delete", "Delete a completed record, so that its work may be done again",
               "  latchkey delete order:123 --token=41 --reason=\"a test, never charged\"",

@@ -2,28 +2,16 @@
 
 #include "tools/latchkey/commands/commands.h"
 #include "tools/latchkey/durations.h"
+#include "tools/latchkey/key_change.h"
 
 namespace latchkey::cli {
 namespace {
 
-struct Options {
-  std::string key;
-  std::string token;
-  AuditOptions audit;
-};
-
-int ForceRelease(const Options& options, Session& session) {
+int ForceRelease(const KeyChange& options, Session& session) {
   Service service(session.connection);
-  const auto token =
-      ExpectedToken(service, session.connection.key_namespace, options.key, options.token);
-  if (!token.ok()) return Fail(token.error());
-  v1::ForceReleaseRequest request;
-  request.set_namespace_(session.connection.key_namespace);
-  request.set_key(options.key);
-  request.set_expected_fencing_token(*token);
-  request.set_actor(options.audit.actor);
-  request.set_reason(options.audit.reason);
-  auto answer = service.Call(service.admin(), &v1::AdminService::Stub::ForceRelease, request);
+  const auto request = RequestFor<v1::ForceReleaseRequest>(service, session, options);
+  if (!request.ok()) return Fail(request.error());
+  auto answer = service.Call(service.admin(), &v1::AdminService::Stub::ForceRelease, *request);
   if (!answer.ok()) return Fail(answer.error());
   if (session.output.json()) {
     session.output.Json(*answer);
@@ -40,7 +28,7 @@ int ForceRelease(const Options& options, Session& session) {
 }  // namespace
 
 void AddForceRelease(Cli& cli) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<KeyChange>();
   CLI::App& sub =
       cli.Add("force-release", "End a lease now, as if it had run out: doubt applies",
               "  latchkey force-release order:77 --token=42 --reason=\"worker-3 is gone for good\"",

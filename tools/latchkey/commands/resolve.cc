@@ -2,19 +2,18 @@
 #include <memory>
 
 #include "tools/latchkey/commands/commands.h"
+#include "tools/latchkey/key_change.h"
 #include <CLI/Validators.hpp>
 
 namespace latchkey::cli {
 namespace {
 
 struct Options {
-  std::string key;
-  std::string token;
+  KeyChange change;
   std::string outcome;
   std::string code;
   std::string reference;
   PayloadOptions payload;
-  AuditOptions audit;
 };
 
 const std::map<std::string, v1::ResolveOutcomeRequest::Outcome>& Outcomes() {
@@ -29,15 +28,9 @@ int Resolve(const Options& options, Session& session) {
   Service service(session.connection);
   const auto payload = ReadPayload(options.payload);
   if (!payload) return kFailed;
-  const auto token =
-      ExpectedToken(service, session.connection.key_namespace, options.key, options.token);
-  if (!token.ok()) return Fail(token.error());
-  v1::ResolveOutcomeRequest request;
-  request.set_namespace_(session.connection.key_namespace);
-  request.set_key(options.key);
-  request.set_expected_fencing_token(*token);
-  request.set_actor(options.audit.actor);
-  request.set_reason(options.audit.reason);
+  const auto begun = RequestFor<v1::ResolveOutcomeRequest>(service, session, options.change);
+  if (!begun.ok()) return Fail(begun.error());
+  v1::ResolveOutcomeRequest request = *begun;
   request.set_outcome(Outcomes().at(options.outcome));
   request.set_code(options.code);
   request.set_provider_reference(options.reference);
@@ -62,15 +55,15 @@ void AddResolve(Cli& cli) {
               "  latchkey resolve order:77 --token=42 --outcome=succeeded --reference=ch_9 \\\n"
               "      --reason=\"found in the provider's list, ticket 118\"",
               [options](Session& session) { return Resolve(*options, session); });
-  AddKey(sub, options->key);
-  AddExpectedToken(sub, options->token);
+  AddKey(sub, options->change.key);
+  AddExpectedToken(sub, options->change.token);
   sub.add_option("--outcome", options->outcome,
                  "succeeded: it happened; rejected: it was refused for good; not-executed: nothing "
                  "happened, the key is free again")
       ->required()
       ->check(CLI::IsMember({"succeeded", "rejected", "not-executed"}))
       ->type_name("OUTCOME");
-  AddAudit(sub, options->audit);
+  AddAudit(sub, options->change.audit);
   sub.add_option("--code", options->code, "the result's code")->type_name("CODE");
   sub.add_option("--reference", options->reference, "what the provider calls the effect")
       ->type_name("REFERENCE");
