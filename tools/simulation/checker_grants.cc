@@ -29,6 +29,7 @@ void Checker::OnGrant(SeenCall& call, const v1::AcquireLockRequest& request,
   token.holder = owner.holder;
   token.on_lapse = request.on_lapse();
   token.lease = SpanOf(request.lease_duration());
+  token.promised = std::max(token.promised, token.lease);
   if (grant.replayed()) {
     OnReplay(call, grant, token);
   } else {
