@@ -35,7 +35,8 @@ nlohmann::ordered_json ToJson(const Row& row) {
       {"p99_us", &Measurement::p99_us},
       {"p999_us", &Measurement::p999_us},
       {"longest_us", &Measurement::longest_us},
-      {"fdatasync_per_second", &Measurement::fdatasync_per_second}};
+      {"fdatasync_per_second", &Measurement::fdatasync_per_second},
+      {"cpu_share", &Measurement::cpu_share}};
   if (!row.repetitions.empty()) {
     for (const auto& [name, figure] : figures) {
       if (const double median = Median(Collect(row, figure)); median >= 0) object[name] = median;

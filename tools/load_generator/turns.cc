@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "tools/load_generator/cpu_time.h"
 #include "tools/load_generator/disk_flushes.h"
 #include "tools/load_generator/scratch.h"
 
@@ -29,10 +30,13 @@ absl::StatusOr<Measurement> MeasureOnce(const BenchOptions& options, Running& ru
   load.key_prefix = "bench" + std::to_string(concurrency);
   load.progress = progress;
   const auto flushes_before = DiskFlushes(directory);
+  const auto cpu_before = CpuTimeOfStarted();
   const auto begin = SteadyClock::now();
   auto measured = RunLoad(**driver, load);
   const std::chrono::duration<double> took = SteadyClock::now() - begin;
+  const auto cpu_after = CpuTimeOfStarted();
   const auto flushes_after = DiskFlushes(directory);
+  if (measured.ok()) measured->cpu_share = ShareOfProcessors(cpu_after - cpu_before, took);
   if (measured.ok() && flushes_before.has_value() && flushes_after.has_value()) {
     measured->fdatasync_per_second =
         static_cast<double>(*flushes_after - *flushes_before) / took.count();
