@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -70,6 +72,50 @@ class CredentialsTest(rig.ServedTest):
         ended = self.run_latchkey("check", "a", "--timeout=1s", LATCHKEY_TLS_CA=missing)
         self.assertNotEqual(ended.code, 0)
         self.assertIn(missing, ended.errors)
+
+
+class WithdrawnTest(rig.ServedTest):
+    """A watch whose caller loses its right to it while it is open."""
+
+    @classmethod
+    def setUpClass(cls):
+        pass  # every test has a server of its own
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.access = pathlib.Path(directory.name) / "access"
+        minted = subprocess.run([programs.environment("LATCHKEYD"), "--new-token", "checkout *=use"],
+                                check=True, capture_output=True, text=True)
+        self.token, line = minted.stdout.splitlines()[:2]
+        self.access.write_text(line + "\n")
+        self.server = subprocess.Popen(
+            [programs.environment("LATCHKEYD"), "--store=memory:", "--listen-address=127.0.0.1:0",
+             f"--access-file={self.access}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(self.end, self.server)
+        self.address = self.server.stdout.readline().split()[-1]
+        self.acquire("a")
+
+    def environment(self, **variables):
+        return super().environment(LATCHKEY_TOKEN=self.token, **variables)
+
+    def watch_under(self, rules):
+        """How a watch ends whose server reads these rules while it is open."""
+        watch = self.start("watch")
+        self.assertRegex(watch.stdout.readline(), rb"now +HELD +a")
+        self.access.write_text(rules + "\n")
+        self.server.send_signal(signal.SIGHUP)
+        return self.ended(watch)
+
+    def test_ends_with_the_role(self):
+        ended = self.watch_under(self.access.read_text().replace("*=use", "elsewhere=use"))
+        self.assertEqual(ended.code, _NO_PERMISSION, ended)
+        self.assertIn("(PERMISSION_DENIED)", ended.errors)
+
+    def test_ends_with_the_token(self):
+        ended = self.watch_under(re.sub("sha256:[0-9a-f]+", "sha256:" + "0" * 64, self.access.read_text()))
+        self.assertEqual(ended.code, _NO_PERMISSION, ended)
+        self.assertIn("(CREDENTIALS_REQUIRED)", ended.errors)
 
 
 if __name__ == "__main__":
