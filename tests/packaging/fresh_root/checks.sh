@@ -81,6 +81,24 @@ call() {
   /brought/grpcurl -plaintext "$@" "$address" "$rpc"
 }
 
+# latchkey_says REGEX ARGUMENT...: the installed command line, asking that server.
+latchkey_says() {
+  local expected=$1
+  shift
+  matches "$expected" env LATCHKEY_ADDRESS="$address" latchkey "$@"
+}
+
+# Restores the newest backup as the server's user and looks whether the record of order:1 is in it.
+restored() {
+  local to
+  to=$(setpriv --reuid latchkey --regid latchkey --clear-groups mktemp -d) || return
+  setpriv --reuid latchkey --regid latchkey --clear-groups \
+    latchkey restore --backup="$1" --to="$to/store" || return
+  matches '"ch_1"' setpriv --reuid latchkey --regid latchkey --clear-groups \
+    latchkey export --store="rocksdb:$to/store" || return
+  rm -r "$to"
+}
+
 ps_uid() { awk '/^Uid:/ { print $2 }' "/proc/$1/status"; }
 
 # against_a_server EXPECTED PROGRAM: what it prints when it asks a server of its own, which knows no key.
