@@ -11,7 +11,7 @@ import unittest
 import programs
 import rig
 
-_NO_PERMISSION = 77
+_UNAVAILABLE, _NO_PERMISSION = 69, 77
 
 
 def _openssl(directory, *arguments):
@@ -63,6 +63,16 @@ class CredentialsTest(rig.ServedTest):
         self.complains(_NO_PERMISSION, "CREDENTIALS_REQUIRED", "check", "a", LATCHKEY_TOKEN_FILE="")
         self.complains(_NO_PERMISSION, "CREDENTIALS_REQUIRED", "check", "a", LATCHKEY_TOKEN_FILE="",
                        LATCHKEY_TOKEN="latchkey_" + "A" * 43)
+
+    def test_a_service_that_cannot_be_trusted_is_one_line_and_runs_nothing(self):
+        _openssl(self.directory, "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:P-256", "-keyout", "other.key", "-out", "other.crt", "-days", "2",
+                 "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        for command in (["check", "a"], ["once", "--key=a", "--", "echo", "ran"]):
+            for why, option in (("certificate verify failed", f"--tls-ca={self.directory}/other.crt"),
+                                ("Hostname Verification Check failed", "--tls-server-name=other.example")):
+                ended = self.complains(_UNAVAILABLE, why, option, "--timeout=500ms", *command)
+                self.assertEqual(ended.output, "")
 
     def test_files_that_are_not_there_are_named(self):
         missing = os.fspath(self.directory / "missing")
