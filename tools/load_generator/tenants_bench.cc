@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -193,6 +194,8 @@ Row MakeRow(const BenchOptions& options, const Case& beside, const std::vector<B
 absl::Status BenchTenants(const BenchOptions& options) {
   constexpr std::size_t kCount = std::size(kCases);
   std::vector<std::vector<Beside>> measured(kCount);
+  std::error_code ignored;  // whoever writes there says so
+  std::filesystem::create_directories(options.output, ignored);
   for (int repetition = 1; repetition <= options.repetitions; ++repetition) {
     for (std::size_t turn = 0; turn < kCount; ++turn) {
       const std::size_t number = InTurn(turn, kCount, repetition);
