@@ -56,6 +56,7 @@ address=
 start() {
   local line
   line=$(sed -n 's/^ExecStart=//p' /lib/systemd/system/latchkeyd.service) || return
+  : >"$server_log"  # else what the last one said may be found
   # shellcheck disable=SC2086
   (cd / && exec setpriv --reuid latchkey --regid latchkey --clear-groups --no-new-privs \
     env -i $line) >"$server_log" 2>&1 &
