@@ -64,6 +64,10 @@ absl::Status Named(const std::string& what, const absl::Status& status) {
 
 }  // namespace
 
+std::size_t InTurn(std::size_t turn, std::size_t count, int repetition) {
+  return repetition % 2 == 1 ? turn : count - 1 - turn;
+}
+
 absl::StatusOr<std::vector<Row>> MeasureInTurns(const BenchOptions& options, const char* bench,
                                                 const std::vector<System>& systems,
                                                 const std::vector<int>& concurrencies) {
@@ -74,8 +78,10 @@ absl::StatusOr<std::vector<Row>> MeasureInTurns(const BenchOptions& options, con
     }
   }
   for (int repetition = 1; repetition <= options.repetitions; ++repetition) {
-    std::size_t row = 0;
-    for (const System& system : systems) {
+    for (std::size_t turn = 0; turn < systems.size(); ++turn) {
+      const std::size_t number = InTurn(turn, systems.size(), repetition);
+      const System& system = systems[number];
+      std::size_t row = number * concurrencies.size();
       const ScratchDirectory scratch(options.output);
       auto running = system.start(scratch.path());
       if (!running.ok()) return Named(system.name, running.status());
