@@ -140,7 +140,8 @@ void Checker::JudgeRun(const SeenKey& key, const SeenToken& token, const SeenCal
   const SeenToken* const before = key.Before(token.number);
   if (before == nullptr || key.MayBeSettled(*before, now())) return;
   // It may have been completed and forgotten, without anybody's knowing.
-  const bool recorded = key.MayBeEnded(*before, now()) && MayBeForgotten(key, rules.key_retention);
+  const bool recorded =
+      key.MayBeCompleted(*before, now()) && MayBeForgotten(key, rules.key_retention);
   if (recorded) return;
   Violated(Since(before->life, "I5"), Named(token.number) + " begins a run on " + call.key +
                                           ", although that of " + Named(before->number) +

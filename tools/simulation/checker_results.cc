@@ -68,7 +68,7 @@ void Checker::OnSeen(const SeenCall& call, State::State state, const std::string
              what + " while the lease of token " + std::to_string(newest->number) + " lives");
   }
   if (state == State::ABSENT && !key.MayBeSettled(*newest, now()) &&
-      !(key.MayBeEnded(*newest, now()) && MayBeForgotten(key, retention))) {
+      !(key.MayBeCompleted(*newest, now()) && MayBeForgotten(key, retention))) {
     Violated(Since(newest->life, "I6"), what + ", although the run of token " +
                                             std::to_string(newest->number) + " has not ended");
   }

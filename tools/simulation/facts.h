@@ -105,6 +105,8 @@ struct SeenKey {
   const SeenToken* Before(std::uint64_t number) const;
   // Whether a call that arrived by then may have ended the lease of the token.
   bool MayBeEnded(const SeenToken& token, Duration by) const;
+  // Whether one may have recorded a result of its run, or settled its doubt with one.
+  bool MayBeCompleted(const SeenToken& token, Duration by) const;
   // Whether the run that the token belongs to may be over by then, without a result.
   bool MayBeSettled(const SeenToken& token, Duration by) const;
   bool MayBeDeleted(Duration since, Duration by) const;
