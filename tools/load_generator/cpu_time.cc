@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -54,6 +55,10 @@ std::chrono::duration<double> CpuTimeOfStarted() {
     if (ancestor == self) ticks += process.ticks;
   }
   return std::chrono::duration<double>(ticks / static_cast<double>(sysconf(_SC_CLK_TCK)));
+}
+
+std::chrono::duration<double> OwnCpuTime() {
+  return std::chrono::duration<double>(static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
 }
 
 double ShareOfProcessors(std::chrono::duration<double> cpu, std::chrono::duration<double> wall) {

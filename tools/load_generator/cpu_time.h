@@ -9,6 +9,9 @@ namespace latchkey::bench {
 // with what they have started themselves.
 std::chrono::duration<double> CpuTimeOfStarted();
 
+// The same of this process.
+std::chrono::duration<double> OwnCpuTime();
+
 // Of all processors together, while `wall` goes by: 0 to 1.
 double ShareOfProcessors(std::chrono::duration<double> cpu, std::chrono::duration<double> wall);
 

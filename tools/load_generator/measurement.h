@@ -20,8 +20,10 @@ struct Measurement {
   double longest_us = 0;
   // Cache flushes of the disk, whoever asked for them; negative: they are not counted here.
   double fdatasync_per_second = -1;
-  // What the system took of all processors, from 0 to 1; negative: not measured.
+  // What the system took of all processors, and what its client did, from 0 to 1; negative: not
+  // measured.
   double cpu_share = -1;
+  double client_cpu_share = -1;
 };
 
 // What was recorded within `elapsed`.

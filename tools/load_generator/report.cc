@@ -45,7 +45,8 @@ nlohmann::ordered_json ToJson(const Row& row) {
       {"p999_us", &Measurement::p999_us},
       {"longest_us", &Measurement::longest_us},
       {"fdatasync_per_second", &Measurement::fdatasync_per_second},
-      {"cpu_share", &Measurement::cpu_share}};
+      {"cpu_share", &Measurement::cpu_share},
+      {"client_cpu_share", &Measurement::client_cpu_share}};
   if (!row.repetitions.empty()) {
     for (const auto& [name, figure] : figures) {
       if (const double median = Median(Collect(row, figure)); median >= 0) object[name] = median;

@@ -31,12 +31,17 @@ absl::StatusOr<Measurement> MeasureOnce(const BenchOptions& options, Running& ru
   load.progress = progress;
   const auto flushes_before = DiskFlushes(directory);
   const auto cpu_before = CpuTimeOfStarted();
+  const auto own_cpu_before = OwnCpuTime();
   const auto begin = SteadyClock::now();
   auto measured = RunLoad(**driver, load);
   const std::chrono::duration<double> took = SteadyClock::now() - begin;
   const auto cpu_after = CpuTimeOfStarted();
+  const auto own_cpu_after = OwnCpuTime();
   const auto flushes_after = DiskFlushes(directory);
-  if (measured.ok()) measured->cpu_share = ShareOfProcessors(cpu_after - cpu_before, took);
+  if (measured.ok()) {
+    measured->cpu_share = ShareOfProcessors(cpu_after - cpu_before, took);
+    measured->client_cpu_share = ShareOfProcessors(own_cpu_after - own_cpu_before, took);
+  }
   if (measured.ok() && flushes_before.has_value() && flushes_after.has_value()) {
     measured->fdatasync_per_second =
         static_cast<double>(*flushes_after - *flushes_before) / took.count();
