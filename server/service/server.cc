@@ -175,7 +175,7 @@ void Server::KeepHouse() {
 // First it is written down what may be forgotten under them, then it may be.
 absl::Status Server::ReplaceNamespaces(const Namespaces& next) {
   if (absl::Status saved = retention_->SaveFor(next); !saved.ok()) {
-    fail_stop_.Trip(std::string(saved.message()));
+    if (storage::HasFailed(*store_, saved)) fail_stop_.Trip(std::string(saved.message()));
     return saved;
   }
   namespaces_.Replace(next);
