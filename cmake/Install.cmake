@@ -1,5 +1,5 @@
 # What `cmake --install` gives, by component:
-#   server    latchkeyd
+#   server    latchkeyd, and what Prometheus and Grafana need to watch it
 #   cli       latchkey, the command line
 #   client    the shared libraries that programs need to run
 #   dev       what it takes to build such programs: headers, .proto files, find_package, pkg-config
@@ -13,6 +13,8 @@ set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/latchkey)
 set(proto_include_dir ${CMAKE_INSTALL_INCLUDEDIR}/latchkey-proto)
 
 install(TARGETS latchkeyd RUNTIME COMPONENT server)
+install(DIRECTORY deploy/prometheus deploy/grafana DESTINATION ${CMAKE_INSTALL_DATADIR}/latchkey
+  COMPONENT server PATTERN "*_test.yml" EXCLUDE)
 install(TARGETS latchkey RUNTIME COMPONENT cli)
 if(NOT LATCHKEY_PACKAGES)  # which have a file of their own for it
   install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT client)

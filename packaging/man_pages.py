@@ -117,7 +117,8 @@ def client_page(version, program):
             parts.append(f".PP\nExample:\n.PP\n.nf\n{roff(example)}\n.fi")
     described = re.sub(r"(?s)\n*Usage:.*", "", sections(text)[""])
     return fill("latchkey.1", version=version, description=paragraphs(described),
-                options=list_of(options_of(text)), commands="\n".join(parts))
+                options=list_of(options_of(text)), commands="\n".join(parts),
+                exit_codes=list_of(entries(sections(text).get("Exit codes", ""))))
 
 
 def main(out, version, latchkeyd, latchkey=None):

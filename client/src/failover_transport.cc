@@ -67,15 +67,14 @@ class FailoverTransport final : public Transport {
              TryLimits limits, Done<Response> done) {
     const std::size_t at = place_->Now();
     const std::stop_token stop = limits.stop;
-    ((*transports_[at]).*method)(
-        std::move(request), std::move(limits),
-        [place = place_, at, stop, done = std::move(done)](const CallStatus& status,
-                                                           Response response) {
-          const bool broken =
-              status.code != grpc::StatusCode::OK && Explain(status).broken;
-          if (broken && !stop.stop_requested()) place->Leave(at);
-          done(status, std::move(response));
-        });
+    ((*transports_[at]).*method)(std::move(request), std::move(limits),
+                                 [place = place_, at, stop, done = std::move(done)](
+                                     const CallStatus& status, Response response) {
+                                   const bool broken = status.code != grpc::StatusCode::OK &&
+                                                       Explain(status).broken;
+                                   if (broken && !stop.stop_requested()) place->Leave(at);
+                                   done(status, std::move(response));
+                                 });
   }
 
   const std::vector<std::shared_ptr<Transport>> transports_;

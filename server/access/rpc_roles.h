@@ -33,9 +33,9 @@ struct RoleFor;
 template <class Request>
 struct RoleEverywhereFor;
 
-template <Role needed>
+template <Role Needed>
 struct Needs {
-  static constexpr Role kRole = needed;
+  static constexpr Role kRole = Needed;
 };
 
 // clang-format off

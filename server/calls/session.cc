@@ -50,9 +50,17 @@ bool Session::OnFrame(const std::shared_ptr<SessionFrame>& frame) {
   const v1::SessionRequest& request = *frame->request;
   const auto size = static_cast<std::size_t>(request.calls_size()) +
                     static_cast<std::size_t>(request.heartbeat().leases_size());
+  bool open = false;
   {
     MutexLock lock(mutex_);
-    if (phase_ != Phase::kOpen) return false;
+    open = phase_ == Phase::kOpen;
+  }
+  if (!open) {
+    // Nothing new is taken, but who goes must not be granted anything.
+    for (const auto& call : request.calls()) {
+      if (call.has_cancel()) Cancel(call.cancel().call_id());
+    }
+    return false;
   }
   if (size > environment_.limits.frame_calls) {
     Close(FrameTooLong(environment_.limits));

@@ -203,8 +203,8 @@ bool Partition::Confirmed(const Entry& entry, const Call& call) const {
   return entry.confirmed_at.has_value() && call.arrived < *entry.confirmed_at;
 }
 
-// Whether a token was ever given can only be said by whoever knows the newest; an outcome that comes
-// with one is not taken for invented before the store was asked since the call came.
+// Whether a token was ever given can only be said by whoever knows the newest; an outcome that
+// comes with one is not taken for invented before the store was asked since the call came.
 bool Partition::KnowsToken(const Call& call, Entry& entry) {
   if (TokenOf(call) <= highest_token_ || token_asked_) return true;
   const MonotonicTime asked = environment_.clock->Monotonic();
@@ -306,8 +306,7 @@ bool Partition::DecideWaiters(Entry& entry) {
     }
     auto& exchange = std::get<AcquireLockExchange>(call.operation);
     exchange.response->Clear();
-    Decision decision{
-        .entry = &entry, .call = &call, .waiting = true, .before = entry.state_now()};
+    Decision decision{.entry = &entry, .call = &call, .waiting = true, .before = entry.state_now()};
     auto saved = std::make_unique<KeyState>(entry.state);
     decision.step =
         CheckedDecide(entry.state, *exchange.request, ContextFor(entry, call), exchange.response);

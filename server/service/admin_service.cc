@@ -107,39 +107,36 @@ grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* AdminService::ClearRestoreDoubt(
     grpc::CallbackServerContext* context, const v1::ClearRestoreDoubtRequest* request,
     v1::ClearRestoreDoubtResponse* response) {
-  if (auto refusal = CheckCaller<v1::ClearRestoreDoubtRequest>(environment_, *context)) {
-    return FinishAtOnce(context, ToGrpcStatus(*refusal));
-  }
   auto* reactor = context->DefaultReactor();
-  store_admin_.ClearRestoreDoubt(*request, response,
-                                 FinishLater(environment_, Rpc::kClearRestoreDoubt, reactor));
+  const auto done = FinishLater(environment_, Rpc::kClearRestoreDoubt, reactor);
+  if (auto refusal = CheckCaller<v1::ClearRestoreDoubtRequest>(environment_, *context)) {
+    done(refusal);
+  } else {
+    store_admin_.ClearRestoreDoubt(*request, response, done);
+  }
   return reactor;
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext* context,
                                                      const v1::CreateBackupRequest* request,
                                                      v1::CreateBackupResponse* response) {
-  if (auto refusal = CheckCaller<v1::CreateBackupRequest>(environment_, *context)) {
-    return FinishAtOnce(context, ToGrpcStatus(*refusal));
-  }
   auto* reactor = context->DefaultReactor();
-  store_admin_.CreateBackup(*request, response,
-                            FinishLater(environment_, Rpc::kCreateBackup, reactor));
+  const auto done = FinishLater(environment_, Rpc::kCreateBackup, reactor);
+  if (auto refusal = CheckCaller<v1::CreateBackupRequest>(environment_, *context)) {
+    done(refusal);
+  } else {
+    store_admin_.CreateBackup(*request, response, done);
+  }
   return reactor;
 }
 
 grpc::ServerWriteReactor<v1::WatchRecordsResponse>* AdminService::WatchRecords(
     grpc::CallbackServerContext* context, const v1::WatchRecordsRequest* request) {
-  using Reactor = grpc::ServerWriteReactor<v1::WatchRecordsResponse>;
-  auto refusal = environment_.Check(*request);
-  if (!refusal.has_value()) {
-    Caller caller = CallerOf(environment_.access, *context);
-    refusal = caller.Check(RoleFor<v1::WatchRecordsRequest>::kRole,
-                           NamespaceOrDefault(request->namespace_()));
-  }
+  Caller caller = CallerOf(environment_.access, *context);
+  auto refusal = environment_.Check(*request, caller);
   if (!refusal.has_value()) refusal = environment_.NotServing();
-  if (refusal.has_value()) return new EndedStream<Reactor>(ToGrpcStatus(*refusal));
-  return watches_.Open(*context, *request);
+  if (refusal.has_value()) return watches_.Refuse(*refusal);
+  return watches_.Open(*context, *request, std::move(caller));
 }
 
 }  // namespace latchkey

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "server/access/rpc_roles.h"
 #include "server/service/at_once.h"
 #include "server/service/grpc_status.h"
 #include "storage/store_key.h"
@@ -37,11 +38,12 @@ Refusal TooManyWatchers(const Limits& limits) {
 class RecordWatches::Stream final : public grpc::ServerWriteReactor<v1::WatchRecordsResponse> {
  public:
   Stream(RecordWatches& watches, grpc::CallbackServerContext& context,
-         const v1::WatchRecordsRequest& request)
+         const v1::WatchRecordsRequest& request, Caller caller)
       : watches_(watches),
         context_(context),
-        prefix_(
-            storage::MakeStoreKey(NamespaceOrDefault(request.namespace_()), request.key_prefix())),
+        caller_(std::move(caller)),
+        name_space_(NamespaceOrDefault(request.namespace_())),
+        prefix_(storage::MakeStoreKey(name_space_, request.key_prefix())),
         place_(request.after_revision()),
         present_(request.after_revision() == 0) {
     list_.set_namespace_(request.namespace_());
@@ -70,6 +72,11 @@ class RecordWatches::Stream final : public grpc::ServerWriteReactor<v1::WatchRec
   // Begins at the newest revision where the present state is asked for. Before all else.
   void Begin(std::uint64_t newest) {
     if (present_) place_ = newest;
+  }
+
+  // Why the caller may not watch any more; none: he may.
+  std::optional<Refusal> CheckCaller() {
+    return caller_.Check(RoleFor<v1::WatchRecordsRequest>::kRole, name_space_);
   }
 
   // Writes the next message, or reads more of the present state, and is idle again when that is
@@ -156,6 +163,8 @@ class RecordWatches::Stream final : public grpc::ServerWriteReactor<v1::WatchRec
 
   RecordWatches& watches_;
   grpc::CallbackServerContext& context_;
+  Caller caller_;
+  const std::string name_space_;
   const std::string prefix_;
 
   // With the mutex of the watches held. Nothing is being written, nor read for it.
@@ -187,20 +196,29 @@ RecordWatches::RecordWatches(const CallEnvironment& environment, ChangeFeed& fee
 RecordWatches::~RecordWatches() { Stop(); }
 
 grpc::ServerWriteReactor<v1::WatchRecordsResponse>* RecordWatches::Open(
-    grpc::CallbackServerContext& context, const v1::WatchRecordsRequest& request) {
-  using Reactor = grpc::ServerWriteReactor<v1::WatchRecordsResponse>;
+    grpc::CallbackServerContext& context, const v1::WatchRecordsRequest& request, Caller caller) {
   MutexLock lock(mutex_);
-  if (stopping_) return new EndedStream<Reactor>(ToGrpcStatus(ShuttingDown()));
+  if (stopping_) return Refuse(ShuttingDown());
   if (streams_.size() >= environment_.limits.watchers) {
-    return new EndedStream<Reactor>(ToGrpcStatus(TooManyWatchers(environment_.limits)));
+    return Refuse(TooManyWatchers(environment_.limits));
   }
-  auto* stream = new Stream(*this, context, request);
+  auto* stream = new Stream(*this, context, request, std::move(caller));
   feed_.Begin();
   stream->Begin(feed_.revision());
   streams_.insert(stream);
   awake_ = true;
   changed_.NotifyAll();
   return stream;
+}
+
+grpc::ServerWriteReactor<v1::WatchRecordsResponse>* RecordWatches::Refuse(const Refusal& refusal) {
+  using Reactor = grpc::ServerWriteReactor<v1::WatchRecordsResponse>;
+  return new EndedStream<Reactor>(StatusFor(refusal));
+}
+
+grpc::Status RecordWatches::StatusFor(const Refusal& refusal) const {
+  environment_.meter.OnRefused(Rpc::kWatchRecords, refusal.reason);
+  return ToGrpcStatus(refusal);
 }
 
 void RecordWatches::Tick() {
@@ -269,12 +287,11 @@ void RecordWatches::Run() {
         broken = stream->broken();
         stopping = stopping_;
       }
-      std::optional<Refusal> refusal;
-      if (stopping) refusal = ShuttingDown();
+      std::optional<Refusal> refusal = stopping ? ShuttingDown() : stream->CheckCaller();
       if (!broken && !refusal.has_value() && stream->Go(tick, &refusal)) continue;
       if (broken || refusal.has_value()) {
         Remove(stream);
-        stream->End(refusal.has_value() ? ToGrpcStatus(*refusal) : grpc::Status::CANCELLED);
+        stream->End(refusal.has_value() ? StatusFor(*refusal) : grpc::Status::CANCELLED);
       } else {
         stream->Rest();
       }

@@ -11,6 +11,7 @@
 
 #include "base/mutex.h"
 #include "latchkey/v1/admin.pb.h"
+#include "server/access/caller.h"
 #include "server/calls/call_environment.h"
 #include "server/partition/change_feed.h"
 #include "server/service/record_lister.h"
@@ -25,13 +26,21 @@ class RecordWatches {
   // Stops, if that was not done before.
   ~RecordWatches();
 
-  // Takes a stream for a request that has been checked.
+  // Takes a stream for a request that has been checked, also against what `caller` may do. That is
+  // looked at again before everything that is sent.
   grpc::ServerWriteReactor<v1::WatchRecordsResponse>* Open(grpc::CallbackServerContext& context,
-                                                           const v1::WatchRecordsRequest& request);
+                                                           const v1::WatchRecordsRequest& request,
+                                                           Caller caller);
+
+  // A stream that ends with this refusal.
+  grpc::ServerWriteReactor<v1::WatchRecordsResponse>* Refuse(const Refusal& refusal);
 
   // To be called about once a second: tells watchers that have not heard anything for that long how
   // far they have come, and lets go of the feed when nobody has watched for a while.
   void Tick();
+
+  // Ends the streams of those whom the rules of access do not allow to watch any more.
+  void CheckCallers() { Wake(); }
 
   // Ends all streams with SHUTTING_DOWN and lets no new ones begin. After the lister's Stop.
   void Stop();
@@ -45,6 +54,8 @@ class RecordWatches {
   bool AnyIdle() const REQUIRES(mutex_);
   void Wake();
   void Remove(Stream* stream);
+  // The status to end a stream with that is refused, which is counted.
+  grpc::Status StatusFor(const Refusal& refusal) const;
 
   const CallEnvironment& environment_;
   ChangeFeed& feed_;

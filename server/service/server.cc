@@ -185,6 +185,7 @@ absl::Status Server::ReplaceNamespaces(const Namespaces& next) {
 void Server::ReplaceAccess(std::shared_ptr<const AccessRules> rules) {
   access_->Replace(std::move(rules));
   services_->coordination.sessions().CheckCallers();
+  services_->watches.CheckCallers();
 }
 
 absl::Status Server::Shutdown(Duration drain) {

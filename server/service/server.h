@@ -84,7 +84,8 @@ class Server {
   // and waits that there are go on. UNAVAILABLE, with nothing changed, if the store has failed.
   absl::Status ReplaceNamespaces(const Namespaces& next);
   // Puts other rules of access in force, for the next call and for the next frame of every session;
-  // ends the sessions of those whom they do not know. Only where there were rules at the start.
+  // ends the sessions of those whom they do not know, and the watches of those who may not read
+  // there any more. Only where there were rules at the start.
   void ReplaceAccess(std::shared_ptr<const AccessRules> rules);
 
   // Ends service in order: health says NOT_SERVING, waits end with SHUTTING_DOWN, calls in flight

@@ -41,10 +41,9 @@ void Compactor::Run() {
 }
 
 bool Compactor::Look() {
-  const auto last = turns_.Take([this](const std::string&) { return after_; },
-                                [this](const std::string&) {
-                                  return std::optional(std::to_string(client_.revision()));
-                                });
+  const auto last = turns_.Take(
+      [this](const std::string&) { return after_; },
+      [this](const std::string&) { return std::optional(std::to_string(client_.revision())); });
   if (!last.has_value()) return false;
   std::int64_t revision = 0;
   (void)std::from_chars(last->data(), last->data() + last->size(), revision);

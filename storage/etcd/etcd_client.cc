@@ -57,7 +57,9 @@ struct EtcdClient::Member {
         maintenance(etcdserverpb::Maintenance::NewStub(channel)),
         auth(etcdserverpb::Auth::NewStub(channel)) {}
 
-  bool connected() const { return channel->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY; }
+  bool connected() const {
+    return channel->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY;
+  }
 
   const std::string address;
   const std::size_t place;
@@ -218,8 +220,7 @@ std::vector<absl::StatusOr<etcdserverpb::TxnResponse>> EtcdClient::Txn(
   return answers;
 }
 
-absl::StatusOr<etcdserverpb::TxnResponse> EtcdClient::Txn(
-    const etcdserverpb::TxnRequest& request) {
+absl::StatusOr<etcdserverpb::TxnResponse> EtcdClient::Txn(const etcdserverpb::TxnRequest& request) {
   return std::move(Txn(std::span(&request, 1)).front());
 }
 
@@ -279,14 +280,13 @@ absl::StatusOr<etcdserverpb::StatusResponse> EtcdClient::MemberStatus() {
 absl::Status EtcdClient::Compact(std::int64_t to) {
   etcdserverpb::CompactionRequest request;
   request.set_revision(to);
-  return Repeat<etcdserverpb::CompactionResponse>(
-             [&](Member& member, grpc::ClientContext& context,
-                 etcdserverpb::CompactionResponse& response) {
-               const grpc::Status status = member.kv->Compact(&context, request, &response);
-               response.mutable_header()->set_revision(
-                   std::max(response.header().revision(), revision()));
-               return status;
-             })
+  return Repeat<etcdserverpb::CompactionResponse>([&](Member& member, grpc::ClientContext& context,
+                                                      etcdserverpb::CompactionResponse& response) {
+           const grpc::Status status = member.kv->Compact(&context, request, &response);
+           response.mutable_header()->set_revision(
+               std::max(response.header().revision(), revision()));
+           return status;
+         })
       .status();
 }
 

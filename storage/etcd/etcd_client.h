@@ -19,8 +19,8 @@
 
 namespace latchkey::storage {
 
-// Thread-safe; calls block, each with a bound. A member that does not answer, or that has no leader,
-// is left for the next one.
+// Thread-safe; calls block, each with a bound. A member that does not answer, or that has no
+// leader, is left for the next one.
 //
 // Errors of a request: UNAVAILABLE or DEADLINE_EXCEEDED if it may or may not have been done; any
 // other code if etcd refused it, and nothing was done.

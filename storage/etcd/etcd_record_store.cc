@@ -40,8 +40,11 @@ EtcdRecordStore::EtcdRecordStore(EtcdOptions options, Clock& clock, Expire expir
       compactor_(client_, layout_, clock),
       sweeper_(client_, layout_, clock, *this, std::move(expire)) {}
 
-absl::StatusOr<std::unique_ptr<EtcdRecordStore>> EtcdRecordStore::Open(EtcdOptions options, Clock& clock, Expire expire) {
-  std::unique_ptr<EtcdRecordStore> store(new EtcdRecordStore(std::move(options), clock, std::move(expire)));
+absl::StatusOr<std::unique_ptr<EtcdRecordStore>> EtcdRecordStore::Open(EtcdOptions options,
+                                                                       Clock& clock,
+                                                                       Expire expire) {
+  std::unique_ptr<EtcdRecordStore> store(
+      new EtcdRecordStore(std::move(options), clock, std::move(expire)));
   const auto floor = OpenFormat(store->client_, store->layout_);
   if (!floor.ok()) return floor.status();
   store->RaiseKnownFloor(*floor);
@@ -71,8 +74,7 @@ void EtcdRecordStore::LatchIfChanged(const absl::Status& status) {
   latched_ = status;
 }
 
-absl::StatusOr<std::vector<Loaded>> EtcdRecordStore::Load(
-    std::span<const std::string> store_keys) {
+absl::StatusOr<std::vector<Loaded>> EtcdRecordStore::Load(std::span<const std::string> store_keys) {
   if (absl::Status latched = Latched(); !latched.ok()) return latched;
   std::vector<Loaded> loaded;
   loaded.reserve(store_keys.size());
@@ -109,8 +111,7 @@ std::vector<WriteResult> EtcdRecordStore::Check(std::span<const Write> writes) {
   if (!loaded.ok()) return results;
   for (std::size_t i = 0; i < writes.size(); ++i) {
     const bool same = (*loaded)[i].revision == writes[i].expected;
-    results[i].outcome =
-        same ? WriteResult::Outcome::kCommitted : WriteResult::Outcome::kConflict;
+    results[i].outcome = same ? WriteResult::Outcome::kCommitted : WriteResult::Outcome::kConflict;
     results[i].revision = writes[i].expected;
     if (!same) results[i].current = std::move((*loaded)[i]);
   }
@@ -150,7 +151,8 @@ std::vector<EtcdRecordStore::Batch> EtcdRecordStore::Pack(std::span<const Write>
 }
 
 EtcdRecordStore::Again EtcdRecordStore::Send(std::span<const Write> writes,
- const std::vector<Batch>& batches, std::vector<WriteResult>& results) {
+                                             const std::vector<Batch>& batches,
+                                             std::vector<WriteResult>& results) {
   std::vector<TxnRequest> requests;
   requests.reserve(batches.size());
   for (const Batch& batch : batches) requests.push_back(batch.txn.request());

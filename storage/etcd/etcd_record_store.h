@@ -50,7 +50,7 @@ class EtcdRecordStore final : public RecordStore {
     std::vector<std::size_t> alone = {};
   };
   Again Send(std::span<const Write> writes, const std::vector<Batch>& batches,
-                                std::vector<WriteResult>& results);
+             std::vector<WriteResult>& results);
   void Read(std::span<const Write> writes, const Batch& batch,
             const etcdserverpb::TxnResponse& response, std::vector<WriteResult>& results,
             Again& again);

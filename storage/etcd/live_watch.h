@@ -18,8 +18,7 @@ namespace latchkey::storage {
 class EtcdLiveWatch final : public LiveWatch {
  public:
   // `client` and `layout` outlive it.
-  EtcdLiveWatch(EtcdClient& client, const KeyLayout& layout,
-                std::function<void(LiveChanges)> hear);
+  EtcdLiveWatch(EtcdClient& client, const KeyLayout& layout, std::function<void(LiveChanges)> hear);
   ~EtcdLiveWatch() override;
 
  private:

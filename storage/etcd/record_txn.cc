@@ -13,8 +13,8 @@ using etcdserverpb::ResponseOp;
 using etcdserverpb::TxnRequest;
 using etcdserverpb::TxnResponse;
 
-// The first byte of a value: the record's token is in it, or all of it but the revision of this very
-// write, which nobody knows before it is done.
+// The first byte of a value: the record's token is in it, or all of it but the revision of this
+// very write, which nobody knows before it is done.
 constexpr char kWholeToken = 0;
 constexpr char kTokenOfThisRevision = 1;
 

@@ -42,9 +42,9 @@ absl::Status CheckFormat(const std::string& root, const std::string& format) {
                                          " was not written by latchkeyd; use another prefix");
   }
   if (version > kFormat) {
-    return absl::FailedPreconditionError(
-        "what etcd has under " + root + " has format " + format + ", and this latchkeyd knows " +
-        std::to_string(kFormat) + "; start the newer one that wrote it");
+    return absl::FailedPreconditionError("what etcd has under " + root + " has format " + format +
+                                         ", and this latchkeyd knows " + std::to_string(kFormat) +
+                                         "; start the newer one that wrote it");
   }
   return absl::OkStatus();
 }
@@ -85,8 +85,7 @@ absl::StatusOr<TokenFloor> OpenFormat(EtcdClient& client, const KeyLayout& layou
       return known;
     }
     const auto& floor = found->responses(1).response_range();
-    const auto decoded =
-        floor.kvs().empty() ? std::nullopt : DecodeFloor(floor.kvs(0).value());
+    const auto decoded = floor.kvs().empty() ? std::nullopt : DecodeFloor(floor.kvs(0).value());
     if (!decoded.has_value()) return CheckFormat(layout.root(), "");
     return *decoded;
   }

@@ -9,9 +9,9 @@
 
 namespace latchkey::storage {
 
-// Makes format and floor where there is nothing under the prefix, in one step, so that servers which
-// start together make the same. The floor. FAILED_PRECONDITION for what Latchkey did not write, or a
-// newer one did.
+// Makes format and floor where there is nothing under the prefix, in one step, so that servers
+// which start together make the same. The floor. FAILED_PRECONDITION for what Latchkey did not
+// write, or a newer one did.
 absl::StatusOr<TokenFloor> OpenFormat(EtcdClient& client, const KeyLayout& layout);
 
 // Raises the floor to `to`, if it is not there; what it is then.

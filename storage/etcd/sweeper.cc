@@ -8,7 +8,8 @@ namespace latchkey::storage {
 namespace {
 
 constexpr std::int64_t kPage = 256;
-// Between two pages, where there was something to reclaim and where there was not; and after a round.
+// Between two pages, where there was something to reclaim and where there was not; and after a
+// round.
 constexpr Duration kQuickly = std::chrono::milliseconds(50);
 constexpr Duration kSlowly = std::chrono::milliseconds(500);
 constexpr Duration kRest = std::chrono::minutes(10);
@@ -74,7 +75,8 @@ std::optional<std::string> Sweeper::ReadPage(const std::string& after) {
   for (const auto& stored : found->kvs()) {
     page_.push_back({stored.key().substr(root.size()), DecodeValue(stored, /*live=*/false)});
   }
-  return found->more() ? std::optional(kRead + page_.back().store_key) : std::optional<std::string>("");
+  return found->more() ? std::optional(kRead + page_.back().store_key)
+                       : std::optional<std::string>("");
 }
 
 std::size_t Sweeper::Reclaim() {
@@ -83,10 +85,9 @@ std::size_t Sweeper::Reclaim() {
     if (!scanned.loaded.record.has_value()) continue;
     const Expired expired = expire_(scanned.store_key, *scanned.loaded.record);
     if (expired == Expired::kNothing) continue;
-    writes.push_back(
-        {.store_key = scanned.store_key,
-         .expected = scanned.loaded.revision,
-         .record = expired == Expired::kPart ? &*scanned.loaded.record : nullptr});
+    writes.push_back({.store_key = scanned.store_key,
+                      .expected = scanned.loaded.revision,
+                      .record = expired == Expired::kPart ? &*scanned.loaded.record : nullptr});
   }
   const bool done = !writes.empty() && store_.Commit(writes).ok();
   page_.clear();

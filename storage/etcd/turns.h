@@ -11,9 +11,9 @@
 
 namespace latchkey::storage {
 
-// A key in etcd says how far the last turn came. Whoever has seen it unchanged for long enough on its
-// own clock takes the next one with a conditional write; so no clocks are compared, the dead are not
-// waited for, and of two that try one does. Not thread-safe.
+// A key in etcd says how far the last turn came. Whoever has seen it unchanged for long enough on
+// its own clock takes the next one with a conditional write; so no clocks are compared, the dead
+// are not waited for, and of two that try one does. Not thread-safe.
 class Turns {
  public:
   // `client` and `clock` outlive it.

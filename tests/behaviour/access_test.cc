@@ -60,8 +60,12 @@ class AccessTest : public BehaviourTest {
   // What each call of the API answers to one that names `key` in "shop", by its name.
   std::vector<std::pair<std::string, std::string>> TryAll(const std::string& key);
   std::string StatusReason();
+  std::string BackupReason();
+  std::string ClearReason();
 
  private:
+  // "OK" once anything is shown.
+  std::string TryWatch(const std::string& name_space);
   template <class Stub, class Request, class Response>
   std::string Try(Stub& stub, const Request& request,
                   grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*));
@@ -109,6 +113,7 @@ std::vector<std::pair<std::string, std::string>> AccessTest::TryAll(const std::s
   get.set_key(key);
   seen.emplace_back("GetRecord", Try(admin(), get, &Admin::GetRecord));
   seen.emplace_back("ListRecords", List(in_shop).reason());
+  seen.emplace_back("WatchRecords", TryWatch(kShop));
   auto resolve = admin_fields(v1::ResolveOutcomeRequest());
   resolve.set_outcome(v1::ResolveOutcomeRequest::SUCCEEDED);
   seen.emplace_back("ResolveOutcome", Try(admin(), resolve, &Admin::ResolveOutcome));
@@ -123,6 +128,36 @@ std::string AccessTest::StatusReason() {
   return Try(admin(), v1::GetServerStatusRequest(), &v1::AdminService::Stub::GetServerStatus);
 }
 
+std::string AccessTest::BackupReason() {
+  v1::CreateBackupRequest request;
+  request.set_actor("ada");
+  request.set_reason("to see");
+  return Try(admin(), request, &v1::AdminService::Stub::CreateBackup);
+}
+
+std::string AccessTest::ClearReason() {
+  v1::ClearRestoreDoubtRequest request;
+  request.set_actor("ada");
+  request.set_reason("to see");
+  return Try(admin(), request, &v1::AdminService::Stub::ClearRestoreDoubt);
+}
+
+std::string AccessTest::TryWatch(const std::string& name_space) {
+  grpc::ClientContext context;
+  if (!acting_as_.empty()) context.AddMetadata("authorization", "Bearer " + acting_as_);
+  v1::WatchRecordsRequest request;
+  request.set_namespace_(name_space);
+  const auto reader = admin().WatchRecords(&context, request);
+  Reply<v1::WatchRecordsResponse> reply;
+  if (reader->Read(&reply.response)) {
+    context.TryCancel();
+    (void)reader->Finish();
+  } else {
+    reply.status = reader->Finish();
+  }
+  return reply.reason();
+}
+
 TEST_P(AccessTest, NobodyUnknownMayDoAnything) {
   StartGuarded();
   for (const char* token : {"", "guess", "Reader"}) {
@@ -131,13 +166,15 @@ TEST_P(AccessTest, NobodyUnknownMayDoAnything) {
       EXPECT_EQ(reason, "CREDENTIALS_REQUIRED") << call << " with \"" << token << "\"";
     }
     EXPECT_EQ(StatusReason(), "CREDENTIALS_REQUIRED");
+    EXPECT_EQ(BackupReason(), "CREDENTIALS_REQUIRED");
+    EXPECT_EQ(ClearReason(), "CREDENTIALS_REQUIRED");
   }
   EXPECT_EQ(AcquireIn(kShop, "k").status.error_code(), grpc::StatusCode::UNAUTHENTICATED);
 }
 
 TEST_P(AccessTest, EachCallNeedsItsRole) {
   StartGuarded();
-  const std::set<std::string> reads = {"CheckResult", "GetRecord", "ListRecords"};
+  const std::set<std::string> reads = {"CheckResult", "GetRecord", "ListRecords", "WatchRecords"};
   const std::set<std::string> settles = {"ResolveOutcome", "ForceRelease", "DeleteRecord"};
   const auto may = [&](const std::string& call, Role role) {
     const Role needed = reads.contains(call)     ? Role::kRead
@@ -149,7 +186,7 @@ TEST_P(AccessTest, EachCallNeedsItsRole) {
                                     std::pair("admin", Role::kAdmin)}) {
     As(token);
     const auto seen = TryAll("k");
-    ASSERT_EQ(seen.size(), 11u);
+    ASSERT_EQ(seen.size(), 12u);
     for (const auto& [call, reason] : seen) {
       EXPECT_EQ(reason != "PERMISSION_DENIED", may(call, role)) << call << ": " << reason;
       EXPECT_NE(reason, "CREDENTIALS_REQUIRED") << call;
@@ -163,6 +200,24 @@ TEST_P(AccessTest, EachCallNeedsItsRole) {
   EXPECT_TRUE(AcquireIn("other", "k").ok());
   EXPECT_TRUE(AcquireIn("", "k").ok());
   EXPECT_EQ(StatusReason(), "OK");
+}
+
+TEST_P(AccessTest, WhatConcernsAllNamespacesNeedsItsRoleInAll) {
+  StartServer([](ServerOptions& options) {
+    options.access = RulesOf({{"of the shop", kShop, Role::kAdmin},
+                              {"reader", "*", Role::kRead},
+                              {"user", "*", Role::kUse},
+                              {"root", "*", Role::kAdmin}});
+  });
+  const auto reasons = [&](const std::string& token) {
+    As(token);
+    return std::vector{StatusReason(), BackupReason(), ClearReason()};
+  };
+  const std::string denied = "PERMISSION_DENIED";
+  EXPECT_EQ(reasons("of the shop"), (std::vector{denied, denied, denied}));
+  EXPECT_EQ(reasons("reader"), (std::vector<std::string>{"OK", denied, denied}));
+  EXPECT_EQ(reasons("user"), (std::vector<std::string>{"OK", denied, denied}));
+  EXPECT_EQ(reasons("root"), (std::vector<std::string>{"OK", "BACKUP_UNAVAILABLE", "OK"}));
 }
 
 TEST_P(AccessTest, ARefusalSaysNothingOfTheKey) {

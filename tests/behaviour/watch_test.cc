@@ -1,4 +1,5 @@
 // WatchRecords: what was committed, in its order, or a word that some is missing.
+#include "server/access/access_rules.h"
 #include "server/machine/proto_time.h"
 #include "tests/behaviour/behaviour_fixture.h"
 
@@ -10,8 +11,10 @@ using ::testing::ElementsAre;
 // A stream, read by the test.
 class Watch {
  public:
-  Watch(v1::AdminService::Stub& admin, const v1::WatchRecordsRequest& request) {
+  Watch(v1::AdminService::Stub& admin, const v1::WatchRecordsRequest& request,
+        const std::string& token = "") {
     context_.set_deadline(std::chrono::system_clock::now() + 60s);
+    if (!token.empty()) context_.AddMetadata("authorization", "Bearer " + token);
     reader_ = admin.WatchRecords(&context_, request);
   }
   ~Watch() {
@@ -50,15 +53,16 @@ class Watch {
       keys.push_back(response.record().key());
     }
   }
-  std::string EndReason() {
+  Reply<v1::WatchRecordsResponse> End() {
     v1::WatchRecordsResponse ignored;
     while (reader_->Read(&ignored)) {
     }
     Reply<v1::WatchRecordsResponse> reply;
     reply.status = reader_->Finish();
     reader_ = nullptr;
-    return reply.reason();
+    return reply;
   }
+  std::string EndReason() { return End().reason(); }
 
  private:
   grpc::ClientContext context_;
@@ -232,6 +236,65 @@ TEST_P(WatchTest, AShutdownEndsTheStream) {
   auto end = std::async(std::launch::async, [&] { return watch.EndReason(); });
   StopServer();
   EXPECT_EQ(end.get(), "SHUTTING_DOWN");
+}
+
+// With callers "one" and "two", whose tokens are their names.
+class WatchAccessTest : public WatchTest {
+ protected:
+  using Rights = std::vector<std::pair<std::string, Role>>;
+
+  WatchAccessTest() {
+    StartServer([](ServerOptions& options) {
+      options.access = RulesOf({{"one", Role::kRead}, {"two", Role::kUse}});
+    });
+    ActAs("two");
+  }
+
+  // What they may do in "shop".
+  static std::shared_ptr<const AccessRules> RulesOf(const Rights& rights) {
+    auto rules = std::make_shared<AccessRules>();
+    for (const auto& [name, role] : rights) {
+      Identity identity{name, {}};
+      identity.roles.Add("shop", role);
+      EXPECT_TRUE(rules->AddToken(DigestOf(name), std::move(identity)));
+    }
+    return rules;
+  }
+  Watch BeginAs(const std::string& token) {
+    v1::WatchRecordsRequest request;
+    request.set_namespace_("shop");
+    return {admin(), request, token};
+  }
+  void AcquireInShop(const std::string& key) {
+    MustAcquire(key, "x", [](auto& request) { request.set_namespace_("shop"); });
+  }
+};
+RUN_OVER_EVERY_STORE(WatchAccessTest);
+
+TEST_P(WatchAccessTest, EndsWhenTheTokenIsWithdrawnAndThoseOfOthersGoOn) {
+  Watch ends = BeginAs("one");
+  Watch stays = BeginAs("two");
+  ends.ReadPresent();
+  stays.ReadPresent();
+  server().ReplaceAccess(RulesOf({{"two", Role::kUse}}));
+  const auto ended = ends.End();
+  EXPECT_EQ(ended.status.error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(ended.reason(), "CREDENTIALS_REQUIRED");
+  AcquireInShop("k");
+  EXPECT_EQ(stays.NextNews().record().key(), "k");
+}
+
+TEST_P(WatchAccessTest, EndsWhenTheRoleIsTakenAway) {
+  Watch watch = BeginAs("one");
+  watch.ReadPresent();
+  server().ReplaceAccess(RulesOf({{"one", Role::kAdmin}, {"two", Role::kUse}}));
+  AcquireInShop("k");
+  EXPECT_EQ(watch.NextNews().record().key(), "k") << "other rules that still allow it";
+  server().ReplaceAccess(RulesOf({{"one", Role::kNone}, {"two", Role::kUse}}));
+  const auto ended = watch.End();
+  EXPECT_EQ(ended.status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(ended.reason(), "PERMISSION_DENIED");
+  EXPECT_EQ(BeginAs("one").EndReason(), "PERMISSION_DENIED");
 }
 
 TEST_P(WatchTest, HowFarItHasComeIsSaidAlsoWhereNothingIsShown) {

@@ -159,6 +159,27 @@ TEST(SlowSessionTest, IsBrokenWhenItDoesNotReadForLong) {
   client.link.AwaitEnd();
 }
 
+TEST(SlowSessionTest, ACancelIsHeardAlsoWhenNothingElseIs) {
+  SessionHarness harness;
+  LinkedSession holder(harness.environment());
+  holder.Send(Acquire(1, "k"));
+  Token(Only(holder));
+  LinkedSession client(harness.environment());
+  Frame wait = Acquire(7, "k", "b");
+  wait.mutable_calls(0)->mutable_acquire_lock()->mutable_wait_timeout()->set_seconds(60);
+  client.Send(wait);
+  client.session->Drain();
+  Frame late = Acquire(8, "other");
+  late.add_calls()->mutable_cancel()->set_call_id(7);
+  EXPECT_FALSE(client.Send(late));
+  const auto reply = Only(client);
+  EXPECT_EQ(reply.call_id(), 7);
+  EXPECT_TRUE(reply.has_refusal());
+  client.link.AwaitEnd();
+  holder.Break();
+  holder.link.AwaitEnd();
+}
+
 // Sends and receives on threads of their own, and ends in one of four ways at any moment.
 class RacingClient {
  public:

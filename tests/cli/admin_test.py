@@ -1,9 +1,10 @@
 """The calls of the admin service."""
 
 import getpass
-import re
+import tempfile
 import unittest
 
+import programs
 import rig
 
 _REFUSED, _ABSENT = 65, 66
@@ -55,28 +56,88 @@ class AdminTest(rig.ServedTest):
         self.doubt("a")
         told = self.good("status").output
         self.assertRegex(told, r"(?m)^serving +yes$")
+        self.assertRegex(told, r"(?m)^restore doubt +none$")
         self.assertRegex(told, r"(?m)^NAMESPACE +HELD +IN DOUBT")
         self.assertRegex(told, r"(?m)^\* +0 +\d+ +3d +90d")
+        self.assertRegex(told, r"(?m)^NAMESPACE +LIVE RECORDS +ON THE DISK +NEW KEYS +WAITING CALLS$")
+        self.assertRegex(told, r"(?m)^\* +1000000 each +no quota +no quota +no quota$")
         self.assertEqual(self.good("status", "--output=json").json()["limits"]["key_bytes"], 255)
 
-    def offered(self, *arguments):
-        """What it says; empty where the server does not offer this call, which must be said in one line."""
-        ended = self.run_latchkey(*arguments)
-        if ended.code == _REFUSED:
-            self.assertIn("does not offer this call (NOT_IMPLEMENTED)", ended.errors)
-            self.assertEqual(ended.errors.count("\n"), 1)
-            return ""
-        self.assertEqual((ended.code, ended.errors), (0, ""))
-        return ended.output
+    def test_clear_restore_doubt_where_there_is_none(self):
+        cleared = self.good("clear-restore-doubt", "--reason=x")
+        self.assertEqual(cleared.output, "there was no doubt of a restore\n")
+        # An answer of false is one that JSON leaves out.
+        self.assertEqual(self.good("clear-restore-doubt", "--reason=x", "--output=json").json(), {})
 
-    def test_clear_restore_doubt(self):
-        said = self.offered("clear-restore-doubt", "--reason=x")
-        self.assertIn(said, ("", "there was no doubt of a restore\n"))
 
-    def test_watch(self):
+class WatchTest(rig.ServedTest):
+    def lines(self, *arguments):
+        """What a watch shows that ends by itself."""
+        return self.good("watch", *arguments).output.splitlines()
+
+    def test_shows_the_present_state_first(self):
+        self.acquire("a", "--holder=worker-1")
+        self.doubt("b")
+        held, in_doubt = (line.split() for line in self.lines("--count=2"))
+        self.assertEqual(held, ["now", "HELD", "a", "worker-1"])
+        self.assertEqual(in_doubt[:3], ["now", "IN_DOUBT", "b"])
+
+    def test_goes_on_with_the_changes_and_resumes_after_a_revision(self):
+        token = self.acquire("a", "--holder=worker-1")
+        watching = self.start("watch", "--count=3")
+        self.assertEqual(watching.stdout.readline().split(), [b"now", b"HELD", b"a", b"worker-1"])
+        self.good("record", "a", "--token", token, "--outcome=succeeded", "--reference=ch_1")
+        self.acquire("b", "--holder=worker-2")
+        shown = [line.split() for line in self.ended(watching).output.splitlines()]
+        self.assertEqual([line[1:] for line in shown],
+                         [["COMPLETED", "a", "worker-1", "SUCCEEDED", "ch_1"], ["HELD", "b", "worker-2"]])
+        revision = int(shown[0][0])
+        self.assertGreater(int(shown[1][0]), revision)
+        resumed = self.lines("--count=1", f"--after-revision={revision}")
+        self.assertEqual([line.split() for line in resumed], [shown[1]])
+
+    def test_shows_only_the_prefix(self):
+        self.acquire("order:1", "--holder=worker-1")
+        self.acquire("parcel:1", "--holder=worker-1")
+        shown = self.lines("--prefix=parcel:", "--count=1")
+        self.assertEqual([line.split()[2] for line in shown], ["parcel:1"])
+
+    def test_says_that_changes_were_missed(self):
+        # One that this server never gave.
+        watching = self.start("watch", "--after-revision=1", "--count=1")
+        note = watching.stderr.readline().decode()
+        self.assertRegex(note, r"^latchkey: changes up to revision \d+ were missed: list again\n$")
         self.acquire("a")
-        said = self.offered("watch", "--count=1")
-        self.assertTrue(said == "" or re.search(r"HELD +a", said), said)
+        self.assertEqual(self.ended(watching).code, 0)
+
+    def test_json_is_a_line_for_each(self):
+        self.acquire("a")
+        first = rig.json.loads(self.lines("--count=1", "--output=json")[0])
+        self.assertEqual((first["record"]["key"], first["record"]["state"]), ("a", "HELD"))
+
+
+class QuotaTest(rig.ServedTest):
+    """Namespaces with quotas, and what `status` shows of them."""
+
+    @classmethod
+    def setUpClass(cls):
+        settings = tempfile.NamedTemporaryFile("w", suffix=".toml")
+        cls.addClassCleanup(settings.close)
+        settings.write('[namespaces.shop]\nlive_records_max = 2\nnew_keys_per_second_max = 500\n'
+                       'waiters_max = 7\nstored_bytes_max = 10485760\n')
+        settings.flush()
+        context = programs.server(f"--config={settings.name}")
+        cls.address = context.__enter__()
+        cls.addClassCleanup(context.__exit__, None, None, None)
+
+    def test_status_shows_limits_and_use(self):
+        self.acquire("a", "--namespace=shop")
+        row = r"(?m)^shop +{} of 2 +0 bytes of 10 MiB +500/s +0 of 7$"
+        self.assertRegex(self.good("status").output, row.format(1))
+        self.acquire("b", "--namespace=shop")
+        self.complains(_REFUSED, "(QUOTA_EXCEEDED)", "acquire", "c", "--namespace=shop")
+        self.assertRegex(self.good("status").output, row.format(2))
+        self.assertIn("\x1b[1;31m2 of 2", self.good("status", "--color=always").output)
 
 
 class ListTest(rig.ServedTest):

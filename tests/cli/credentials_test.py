@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -9,7 +11,7 @@ import unittest
 import programs
 import rig
 
-_NO_PERMISSION = 77
+_UNAVAILABLE, _NO_PERMISSION = 69, 77
 
 
 def _openssl(directory, *arguments):
@@ -62,6 +64,16 @@ class CredentialsTest(rig.ServedTest):
         self.complains(_NO_PERMISSION, "CREDENTIALS_REQUIRED", "check", "a", LATCHKEY_TOKEN_FILE="",
                        LATCHKEY_TOKEN="latchkey_" + "A" * 43)
 
+    def test_a_service_that_cannot_be_trusted_is_one_line_and_runs_nothing(self):
+        _openssl(self.directory, "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:P-256", "-keyout", "other.key", "-out", "other.crt", "-days", "2",
+                 "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        for command in (["check", "a"], ["once", "--key=a", "--", "echo", "ran"]):
+            for why, option in (("certificate verify failed", f"--tls-ca={self.directory}/other.crt"),
+                                ("Hostname Verification Check failed", "--tls-server-name=other.example")):
+                ended = self.complains(_UNAVAILABLE, why, option, "--timeout=500ms", *command)
+                self.assertEqual(ended.output, "")
+
     def test_files_that_are_not_there_are_named(self):
         missing = os.fspath(self.directory / "missing")
         ended = self.run_latchkey("check", "a", "--timeout=1s", LATCHKEY_TOKEN_FILE=missing)
@@ -70,6 +82,50 @@ class CredentialsTest(rig.ServedTest):
         ended = self.run_latchkey("check", "a", "--timeout=1s", LATCHKEY_TLS_CA=missing)
         self.assertNotEqual(ended.code, 0)
         self.assertIn(missing, ended.errors)
+
+
+class WithdrawnTest(rig.ServedTest):
+    """A watch whose caller loses its right to it while it is open."""
+
+    @classmethod
+    def setUpClass(cls):
+        pass  # every test has a server of its own
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.access = pathlib.Path(directory.name) / "access"
+        minted = subprocess.run([programs.environment("LATCHKEYD"), "--new-token", "checkout *=use"],
+                                check=True, capture_output=True, text=True)
+        self.token, line = minted.stdout.splitlines()[:2]
+        self.access.write_text(line + "\n")
+        self.server = subprocess.Popen(
+            [programs.environment("LATCHKEYD"), "--store=memory:", "--listen-address=127.0.0.1:0",
+             f"--access-file={self.access}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(self.end, self.server)
+        self.address = self.server.stdout.readline().split()[-1]
+        self.acquire("a")
+
+    def environment(self, **variables):
+        return super().environment(LATCHKEY_TOKEN=self.token, **variables)
+
+    def watch_under(self, rules):
+        """How a watch ends whose server reads these rules while it is open."""
+        watch = self.start("watch")
+        self.assertRegex(watch.stdout.readline(), rb"now +HELD +a")
+        self.access.write_text(rules + "\n")
+        self.server.send_signal(signal.SIGHUP)
+        return self.ended(watch)
+
+    def test_ends_with_the_role(self):
+        ended = self.watch_under(self.access.read_text().replace("*=use", "elsewhere=use"))
+        self.assertEqual(ended.code, _NO_PERMISSION, ended)
+        self.assertIn("(PERMISSION_DENIED)", ended.errors)
+
+    def test_ends_with_the_token(self):
+        ended = self.watch_under(re.sub("sha256:[0-9a-f]+", "sha256:" + "0" * 64, self.access.read_text()))
+        self.assertEqual(ended.code, _NO_PERMISSION, ended)
+        self.assertIn("(CREDENTIALS_REQUIRED)", ended.errors)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 // A service that several servers give: what goes on when one of them does not answer.
 
 #include "client/src/failover_transport.h"
-
 #include "client_fixture.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

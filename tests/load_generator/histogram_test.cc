@@ -1,4 +1,5 @@
-// The histogram against sorted vectors: what is lost is only the fourth digit.
+// The histogram against sorted vectors: what is lost is only the fourth digit. And how rows are
+// compared.
 
 #include "tools/load_generator/histogram.h"
 
@@ -8,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "tools/load_generator/measurement.h"
 #include <gtest/gtest.h>
 
 namespace latchkey::bench {
@@ -83,6 +85,26 @@ TEST(HistogramTest, CountsWhatManyThreadsRecord) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(histogram->count(), 40'000U);
   EXPECT_EQ(histogram->Percentile(0.1), nanoseconds(999));
+}
+
+Row RowOf(const std::vector<double>& rates) {
+  Row row;
+  for (const double rate : rates) row.repetitions.push_back({.operations_per_second = rate});
+  return row;
+}
+
+TEST(ShareTest, IsTakenRepetitionByRepetition) {
+  // The machine was half as fast in the second one, and both suffered.
+  const Share share =
+      ShareOf(RowOf({90, 50, 99}), RowOf({100, 50, 110}), &Measurement::operations_per_second);
+  EXPECT_DOUBLE_EQ(share.median, 0.9);
+  EXPECT_DOUBLE_EQ(share.smallest, 0.9);
+  EXPECT_DOUBLE_EQ(share.largest, 1);
+}
+
+TEST(ShareTest, OfNothingIsNothing) {
+  EXPECT_EQ(ShareOf(RowOf({}), RowOf({1}), &Measurement::operations_per_second).median, 0);
+  EXPECT_EQ(ShareOf(RowOf({1}), RowOf({0}), &Measurement::operations_per_second).largest, 0);
 }
 
 }  // namespace

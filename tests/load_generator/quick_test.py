@@ -45,6 +45,17 @@ class BenchTest(unittest.TestCase):
         self.assertLessEqual(row["p50_us"], row["p99_us"])
         self.assertLessEqual(row["p99_us"], row["p999_us"])
 
+    def check_beside_first(self, rows, said):
+        """Rows that differ in one thing, each with its share of the first one's rate."""
+        for row in rows:
+            self.assertEqual(row["system"], "latchkey")
+            self.check_rate(row, "flows_per_second")
+            self.assertGreater(row["share_of_first"], 0, row)
+            self.assertGreater(row["p99_share_of_first"], 0, row)
+            self.assertLessEqual(row["share_of_first_min"], row["share_of_first_max"])
+            self.assertIn("\n" + row["part"] + " ", said)
+        self.assertEqual(rows[0]["share_of_first"], 1)
+
     def check_chart(self, name, *words):
         text = (self.output / f"{name}.svg").read_text()
         xml.etree.ElementTree.fromstring(text)
@@ -154,20 +165,24 @@ class BenchTest(unittest.TestCase):
 
     def test_credentials(self):
         rows, said = self.run_bench("credentials")
-        self.assertEqual([row["system"] for row in rows], ["no credentials", "token", "token, TLS"])
-        for row in rows:
-            self.assertGreater(row["flows_per_second"], 0)
-            self.assertIn(row["system"], said)
+        self.assertEqual([row["part"] for row in rows],
+                         ["neither", "neither, once more", "metrics", "a token", "a token and metrics",
+                          "a token and metrics, over TLS"])
+        self.check_beside_first(rows, said)
 
     def test_tenants(self):
         rows, said = self.run_bench("tenants")
         self.assertEqual([row["part"] for row in rows],
-                         ["nobody", "a tenant without a quota", "at its quota, patient",
-                          "at its quota, asking at once"])
+                         ["nobody", "nobody, once more", "a tenant without a quota",
+                          "a tenant at its quota, patient", "the same, asking at once"])
+        self.check_beside_first(rows, said)
         for row in rows:
-            self.assertGreater(row["flows_per_second"], 0)
-            self.assertEqual(row["tenant_answers_per_second"] > 0, row["part"] != "nobody")
-            self.assertIn(row["part"], said)
+            tenant = not row["part"].startswith("nobody")
+            self.assertEqual(row["tenant_answers_per_second"] > 0, tenant, row)
+            self.assertEqual(row["tenant_grants_per_second"] > 0, tenant, row)
+        # A second's worth to begin with, and then the rate, which no manners can raise.
+        for row in rows[3:]:
+            self.assertLess(row["tenant_grants_per_second"], 250, row)
 
     def test_waiters(self):
         _, said = self.run_bench("waiters")

@@ -64,6 +64,17 @@ TEST_P(CallsMetricsTest, RefusalsAreCountedByCallAndReason) {
   EXPECT_EQ(Refusals("ResolveOutcome", "NOT_IN_DOUBT"), 1);
 }
 
+TEST_P(CallsMetricsTest, WatchesThatAreRefusedAreCounted) {
+  grpc::ClientContext context;
+  v1::WatchRecordsRequest request;
+  request.set_key_prefix("a b");
+  v1::WatchRecordsResponse response;
+  const auto reader = admin().WatchRecords(&context, request);
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Refusals("WatchRecords", "KEY_PREFIX_MALFORMED"), 1);
+}
+
 TEST_P(CallsMetricsTest, EveryCallIsTimed) {
   const auto token = MustAcquire("k", "a1");
   EXPECT_TRUE(Renew("k", token).ok());

@@ -161,6 +161,15 @@ class ManualPagesTest(unittest.TestCase):
             self.assertIn(part, page)
         self.assertNotIn("Exit codes", page)  # a footer is no option's help
 
+    def test_the_command_line_has_all_of_its_own(self):
+        page = man_pages.client_page("0", programs.environment("LATCHKEY"))
+        commands = man_pages.commands_of(man_pages.help_of(programs.environment("LATCHKEY")))
+        self.assertIn("force-release", commands)
+        for command in commands:
+            self.assertRegex(page, rf"(?m)^\.SH {re.escape(man_pages.roff(command.upper()))}$")
+        # Of codes, that of doubt is the one to know.
+        self.assertRegex(page, r"(?ms)^\.SH EXIT STATUS$.*^\\fB75\\fR$\nin doubt: ")
+
     def test_no_word_of_help_is_taken_for_a_request(self):
         # roff takes a line that begins with a dot or an apostrophe for one.
         self.assertEqual(man_pages.roff(".so x\n'x\na\\b-c"), "\\&.so x\n\\&'x\na\\eb\\-c")

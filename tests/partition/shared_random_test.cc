@@ -185,10 +185,9 @@ class SharedRandomRun {
     Holder* const holder = AnyHolder();
     SharedServer* const server = AnyServer();
     if (holder == nullptr || server == nullptr) return;
-    auto& call = Pick(3) == 0
-                     ? server->Do(RenewFor(holder->key, holder->token,
-                                           std::chrono::milliseconds(300 + Pick(3'000))))
-                     : server->Do(Renew(holder->key, holder->token));
+    auto& call = Pick(3) == 0 ? server->Do(RenewFor(holder->key, holder->token,
+                                                    std::chrono::milliseconds(300 + Pick(3'000))))
+                              : server->Do(Renew(holder->key, holder->token));
     LookAtWaiting();
     if (!call.ok()) return;
     ++renewals;
@@ -211,7 +210,8 @@ class SharedRandomRun {
     SharedServer* const server = AnyServer();
     if (holder == nullptr || server == nullptr) return;
     holder->ended = true;
-    const auto effect = Pick(3) == 0 ? v1::ReleaseRequest::UNKNOWN : v1::ReleaseRequest::NOT_EXECUTED;
+    const auto effect =
+        Pick(3) == 0 ? v1::ReleaseRequest::UNKNOWN : v1::ReleaseRequest::NOT_EXECUTED;
     server->Do(Release(holder->key, holder->token, effect));
     LookAtWaiting();
   }

@@ -9,7 +9,8 @@ namespace latchkey {
 SharedServer::SharedServer(SharedWorld& world)
     : world_(world),
       store_(world.memory, [this](const storage::StoreCall& call) { return Script(call); }) {
-  auto retention = Retention::Start(store_, world.namespaces, world.clock, {.limits = world.limits});
+  auto retention =
+      Retention::Start(store_, world.namespaces, world.clock, {.limits = world.limits});
   EXPECT_TRUE(retention.ok()) << retention.status();
   retention_ = *std::move(retention);
   partition_ = std::make_unique<Partition>(PartitionEnvironment{.limits = &world.limits,

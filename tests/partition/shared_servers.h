@@ -1,6 +1,6 @@
-// Several partitions, each of a server of its own, over one shared store and one fake clock. Nothing
-// happens but when a test says so: a server decides when it is run, and hears of what others did when
-// it is not deaf.
+// Several partitions, each of a server of its own, over one shared store and one fake clock.
+// Nothing happens but when a test says so: a server decides when it is run, and hears of what
+// others did when it is not deaf.
 #pragma once
 
 #include <deque>

@@ -1,7 +1,6 @@
 // Several servers over one store: whatever each of them has heard, or has not, the store decides.
 
 #include "tests/partition/shared_servers.h"
-
 #include <gtest/gtest.h>
 
 namespace latchkey {

@@ -60,6 +60,10 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return json.loads(done.stdout) if done.stdout else done.stderr
 
+    def status(self):
+        """As people see it."""
+        return self.run_offline("status", f"--address={self.server.address}").stdout
+
     def run_offline(self, *arguments, text=None):
         done = latchkey(*arguments, text=text)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -103,9 +107,13 @@ class CommandsTest(unittest.TestCase):
             self.assertGreater(int(restored["token_now"]), highest)
             self.start(self.directory / name)
             self.assertTrue(self.ask("status")["restore_in_doubt"])
+            self.assertRegex(self.status(),
+                             r"(?m)^restore doubt +open: restored 2\S+Z, and nothing is known of "
+                             r"2\S+Z and later; .*`latchkey clear-restore-doubt`$")
             self.assertEqual(self.ask("check", "before")["result"]["provider_reference"], "pay_before")
             self.ask("clear-restore-doubt", "--actor=ada", "--reason=looked")
             self.assertFalse(self.ask("status").get("restore_in_doubt", False))
+            self.assertRegex(self.status(), r"(?m)^restore doubt +none$")
             token = self.complete("after")
             self.assertGreater(token, highest)
             highest = token

@@ -192,7 +192,8 @@ TEST_F(EtcdRecordStoreTest, ARecordThatEtcdCannotTakeIsRefusedAloneAndForGood) {
   const auto store = Open();
   Record huge = done_;
   huge.mutable_result()->set_payload(std::string(std::size_t{7} << 18, 'x'));  // 1.75 MiB
-  const auto results = *store->Commit(std::vector{Put("a", held_), Put("b", huge), Put("c", held_)});
+  const auto results =
+      *store->Commit(std::vector{Put("a", held_), Put("b", huge), Put("c", held_)});
   EXPECT_EQ(results[0].outcome, Outcome::kCommitted);
   EXPECT_EQ(results[1].outcome, Outcome::kRefused);
   EXPECT_EQ(results[2].outcome, Outcome::kCommitted);
@@ -204,8 +205,8 @@ TEST_F(EtcdRecordStoreTest, TokensRiseOverServersAndWhenTheirFloorIsRaised) {
   const auto two = Open();
   std::uint64_t last = 0;
   const auto grant = [&](RecordStore& store, int i) {
-    const auto results = *store.Commit(std::vector{Grant("a" + std::to_string(i), held_),
-                                                   Grant("b" + std::to_string(i), held_)});
+    const auto results = *store.Commit(
+        std::vector{Grant("a" + std::to_string(i), held_), Grant("b" + std::to_string(i), held_)});
     for (const WriteResult& result : results) {
       EXPECT_EQ(result.outcome, Outcome::kCommitted);
       EXPECT_GT(result.token, last);
@@ -226,8 +227,7 @@ TEST_F(EtcdRecordStoreTest, TokensRiseOverServersAndWhenTheirFloorIsRaised) {
   EXPECT_GT(Open()->HighestToken(), floor);
   const auto before = (*one->Load(std::vector<std::string>{"a0"}))[0];
   EXPECT_LT(before.record->fencing_token(), floor) << "what was given stays as it was";
-  const WriteResult rewritten =
-      CommitOne(*one, Put("a0", *before.record, before.revision));
+  const WriteResult rewritten = CommitOne(*one, Put("a0", *before.record, before.revision));
   ASSERT_EQ(rewritten.outcome, Outcome::kCommitted);
   EXPECT_EQ((*two->Load(std::vector<std::string>{"a0"}))[0].record->fencing_token(),
             before.record->fencing_token());
@@ -392,10 +392,10 @@ TEST_F(EtcdRecordStoreTest, RefusesWhatItDidNotWriteAndWhatIsNewer) {
     EtcdOptions options = Options();
     options.prefix = prefix;
     const auto opened = EtcdRecordStore::Open(options, clock_);
-    return opened.ok() ? std::string("opened")
-                       : std::string(absl::IsFailedPrecondition(opened.status())
-                                         ? opened.status().message()
-                                         : "another error");
+    return opened.ok()
+               ? std::string("opened")
+               : std::string(absl::IsFailedPrecondition(opened.status()) ? opened.status().message()
+                                                                         : "another error");
   };
   PutBytes("foreign/key", "value");
   EXPECT_THAT(refused("foreign"), testing::HasSubstr("was not written by latchkeyd"));
@@ -455,11 +455,11 @@ TEST_F(EtcdRecordStoreTest, SpeaksTlsAndShowsItsCertificate) {
     std::ofstream(directory_ / name) << text;
     return directory_ / name;
   };
-  StartCluster({.tls = true,
-                .arguments = {"--cert-file=" + file("cert", member.pem()),
-                              "--key-file=" + file("key", member.key_pem()),
-                              "--trusted-ca-file=" + file("ca", authority.pem()),
-                              "--client-cert-auth"}});
+  StartCluster(
+      {.tls = true,
+       .arguments = {"--cert-file=" + file("cert", member.pem()),
+                     "--key-file=" + file("key", member.key_pem()),
+                     "--trusted-ca-file=" + file("ca", authority.pem()), "--client-cert-auth"}});
   EtcdOptions options = Options();
   options.request_timeout = 1s;
   options.read_patience = 1s;

@@ -309,8 +309,8 @@ TEST_P(RecordStoreSuite, AgreesWithAMap) {
       if (writes[i].assign_token) {
         ASSERT_GT(results[i].token, last_token);
         if (counts_tokens()) {
-    ASSERT_EQ(results[i].token, last_token + 1);
-  }
+          ASSERT_EQ(results[i].token, last_token + 1);
+        }
         last_token = results[i].token;
         stored.set_fencing_token(last_token);
       }

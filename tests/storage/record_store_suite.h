@@ -37,12 +37,12 @@ class RecordStoreSuite : public ::testing::TestWithParam<Implementation> {
   void ExpectNext(std::uint64_t token, std::uint64_t before) {
     EXPECT_GT(token, before);
     if (harness_->counts_tokens()) {
-    EXPECT_EQ(token, before + 1);
-  }
+      EXPECT_EQ(token, before + 1);
+    }
     EXPECT_GE(store().HighestToken(), token);
     if (harness_->counts_tokens()) {
-    EXPECT_EQ(store().HighestToken(), token);
-  }
+      EXPECT_EQ(store().HighestToken(), token);
+    }
   }
   bool counts_tokens() const { return harness_->counts_tokens(); }
 

@@ -137,6 +137,8 @@ std::string StepWriter::Adopt(RecordStore& store, std::uint64_t steps) {
   for (const Scanned& record : *scanned) {
     if (record.loaded.corrupt) return "record " + Readable(record.store_key) + " is corrupt";
     entries_[record.store_key] = {*record.loaded.record, record.loaded.revision};
+    // Only grants have tokens that the store gave.
+    if (record.loaded.record->state() != State::HELD) continue;
     highest_token_ = std::max(highest_token_, record.loaded.record->fencing_token());
   }
   const auto state = store.LoadState();

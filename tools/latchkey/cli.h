@@ -87,10 +87,5 @@ struct AuditOptions {
   std::string reason = {};
 };
 void AddAudit(CLI::App& sub, AuditOptions& audit);
-// --token NUMBER, or "current": the one that the record has now.
-void AddExpectedToken(CLI::App& sub, std::string& token);
-// The number that is meant. Asks the service for "current".
-Answer<std::uint64_t> ExpectedToken(Service& service, const std::string& key_namespace,
-                                    const std::string& key, const std::string& token);
 
 }  // namespace latchkey::cli

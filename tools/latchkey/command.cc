@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "tools/latchkey/child.h"
 
@@ -173,6 +174,30 @@ class Watch {
 
 }  // namespace
 
+void AddRunOptions(CLI::App& sub, RunOptions& options) {
+  AddDuration(sub, "--lease", options.lease,
+              "how long the key is held should this machine die; renewed while it lives [30s]");
+  AddDuration(sub, "--kill-after", options.kill_after,
+              "between asking the command to end and killing it, when the lease is lost [10s, at "
+              "most a third of the lease]");
+  sub.add_option("--holder", options.holder, "who runs it, for people [user@host/process]")
+      ->type_name("NAME");
+}
+
+std::string HolderOf(const RunOptions& options) {
+  if (!options.holder.empty()) return options.holder;
+  return UserAtHost() + "/" + std::to_string(getpid());
+}
+
+CommandOptions CommandFor(const Session& session, const RunOptions& options) {
+  CommandOptions command;
+  command.command = session.command;
+  command.key_namespace = session.connection.key_namespace;
+  command.lease = options.lease.value_or(command.lease);
+  command.grace = options.kill_after.value_or(command.grace);
+  return command;
+}
+
 int CommandEnd::ExitCode() const {
   switch (kind) {
     case Kind::kExited:
@@ -198,6 +223,22 @@ CommandEnd RunCommand(const CommandOptions& options, Attempt& attempt, EndReques
   end.kind = WIFEXITED(status) ? CommandEnd::Kind::kExited : CommandEnd::Kind::kSignalled;
   end.code = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
   return end;
+}
+
+int Unanswered(const Session& session, const EndRequests& requests, Error error) {
+  if (const int signal = requests.first(); error.reason == "CANCELLED" && signal != 0) {
+    Note("told to stop; nothing was run");
+    return 128 + signal;
+  }
+  if (error.reason.empty()) {
+    error.message = session.connection.address + " does not answer: " + error.message;
+  }
+  return Fail(error);
+}
+
+int HeldBy(const std::string& holder, bool waited) {
+  Note("held by " + (holder.empty() ? std::string("somebody") : holder) + "; nothing was run");
+  return waited ? kWaitedInVain : kHeld;
 }
 
 void WriteAll(int descriptor, const std::string& bytes) {

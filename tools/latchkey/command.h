@@ -3,14 +3,32 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "latchkey/answer.h"
 #include "latchkey/lease.h"
+#include "tools/latchkey/cli.h"
 #include "tools/latchkey/recorded_run.h"
 #include "tools/latchkey/signals.h"
 
 namespace latchkey::cli {
+
+// What a subcommand that runs a command is asked for.
+struct RunOptions {
+  std::string key = {};
+  std::string holder = {};
+  std::optional<std::chrono::nanoseconds> wait = {};
+  std::optional<std::chrono::nanoseconds> lease = {};
+  std::optional<std::chrono::nanoseconds> kill_after = {};
+};
+
+// --lease, --kill-after and --holder.
+void AddRunOptions(CLI::App& sub, RunOptions& options);
+
+// Who runs it: the one that was named, or this process.
+std::string HolderOf(const RunOptions& options);
 
 // What to run, and how.
 struct CommandOptions {
@@ -25,6 +43,9 @@ struct CommandOptions {
   // How much of each stream is kept.
   std::size_t capture_bytes = 0;
 };
+
+// The command of this session, as it was asked for.
+CommandOptions CommandFor(const Session& session, const RunOptions& options);
 
 // How it ended.
 struct CommandEnd {
@@ -57,6 +78,13 @@ struct CommandEnd {
 // ended (SIGTERM, after the grace SIGKILL) before `attempt`'s lease is over, and when that is lost.
 // The command itself is killed should this process die. Call it on the main thread.
 CommandEnd RunCommand(const CommandOptions& options, Attempt& attempt, EndRequests& requests);
+
+// Where nothing was run. They say why, and give the code to end with.
+//
+// There was no answer; after a signal, because of that.
+int Unanswered(const Session& session, const EndRequests& requests, Error error);
+// Somebody else holds the key.
+int HeldBy(const std::string& holder, bool waited);
 
 // Writes all of it, waiting as long as it takes; errors are ignored.
 void WriteAll(int descriptor, const std::string& bytes);

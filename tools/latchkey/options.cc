@@ -1,6 +1,5 @@
 // Options that several subcommands have.
 
-#include <charconv>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -87,38 +86,6 @@ void AddAudit(CLI::App& sub, AuditOptions& audit) {
   sub.add_option("--actor", audit.actor, "who decides; stored with the record")
       ->type_name("NAME")
       ->capture_default_str();
-}
-
-void AddExpectedToken(CLI::App& sub, std::string& token) {
-  sub.add_option("--token,--expected-token", token,
-                 "the record's fencing token, as `latchkey get` shows it, so that nothing is done "
-                 "to what has changed meanwhile; \"current\" takes whatever it is now")
-      ->required()
-      ->type_name("NUMBER");
-}
-
-Answer<std::uint64_t> ExpectedToken(Service& service, const std::string& key_namespace,
-                                    const std::string& key, const std::string& token) {
-  if (token != "current") {
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), number);
-    if (error == std::errc() && end == token.data() + token.size() && number > 0) return number;
-    return Error{
-        .kind = Error::Kind::kRefused,
-        .reason = "EXPECTED_FENCING_TOKEN_REQUIRED",
-        .message = "--token: \"" + token + "\" is neither a fencing token nor \"current\""};
-  }
-  v1::GetRecordRequest request;
-  request.set_namespace_(key_namespace);
-  request.set_key(key);
-  auto answer = service.Call(service.admin(), &v1::AdminService::Stub::GetRecord, request);
-  if (!answer.ok()) return answer.error();
-  if (answer->record().fencing_token() == 0) {
-    return Error{.kind = Error::Kind::kRefused,
-                 .reason = "KEY_UNKNOWN",
-                 .message = "there is no record of " + key};
-  }
-  return answer->record().fencing_token();
 }
 
 }  // namespace latchkey::cli

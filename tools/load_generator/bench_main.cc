@@ -35,7 +35,9 @@ int main(int argc, char** argv) {
   app.add_option("--latchkeyd", options.latchkeyd)->required();
   app.add_option("--echo", options.echo)->required();
   app.add_option("--output", options.output, "directory for JSON and scratch files");
-  app.add_option("--repetitions", options.repetitions, "median over so many");
+  const auto* repetitions = app.add_option(
+      "--repetitions", options.repetitions,
+      "medians over so many [3; 7 for credentials and tenants, which differ by little]");
   app.add_option("--seconds", seconds, "measured in each repetition, after a warm-up");
   app.add_option("--concurrency", options.concurrency, "flows in flight");
   const auto* records =
@@ -64,12 +66,17 @@ int main(int argc, char** argv) {
       {"scale", "rate, memory, restart and disk by records", latchkey::bench::BenchScale},
       {"contention", "hot keys, and very many leases", latchkey::bench::BenchContention},
       {"hostile", "good callers beside bad ones", latchkey::bench::BenchHostile},
-      {"credentials", "what a token, and TLS, cost a session", latchkey::bench::BenchCredentials},
+      {"credentials", "what metrics, a token and TLS cost a session",
+       latchkey::bench::BenchCredentials},
       {"tenants", "flows beside a tenant at its quota", latchkey::bench::BenchTenants},
       {"waiters", "many waiters on one key", latchkey::bench::BenchWaiters}};
   for (const Bench& bench : kBenches) app.add_subcommand(bench.name, bench.help)->fallthrough();
   CLI11_PARSE(app, argc, argv);
   options.measure = std::chrono::milliseconds(static_cast<int>(seconds * 1000));
+  if ((app.got_subcommand("credentials") || app.got_subcommand("tenants")) &&
+      repetitions->count() == 0) {
+    options.repetitions = 7;
+  }
   if (app.got_subcommand("scale")) {
     if (records->count() == 0) options.completed_records = 10'000'000;
   }

@@ -60,9 +60,10 @@ absl::Status BenchContention(const BenchOptions& options);
 // Good callers beside bad ones: idle connections, waiters, oversized frames, slow readers, and
 // callers that come and go.
 absl::Status BenchHostile(const BenchOptions& options);
-// Flows over a session without credentials, with a bearer token, and with one over TLS.
+// Flows over a session without metrics and credentials, with metrics that are read, with a bearer
+// token, with both, and with both over TLS.
 absl::Status BenchCredentials(const BenchOptions& options);
-// Flows of one namespace beside a tenant that is at the quota of another.
+// Flows of one namespace beside callers of another that is at its quota.
 absl::Status BenchTenants(const BenchOptions& options);
 // Many waiters on one key: memory for each, wake-ups and time for each hand-over.
 absl::Status BenchWaiters(const BenchOptions& options);

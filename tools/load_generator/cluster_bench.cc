@@ -44,8 +44,8 @@ class RunningCluster final : public Running {
   absl::StatusOr<std::unique_ptr<Driver>> Connect(int concurrency) override {
     std::vector<std::unique_ptr<Driver>> drivers;
     for (const ServerProcess& server : servers_) {
-      drivers.push_back(MakeLatchkeyDriver(transport_, server.address(), Flow::kAcquireAndRecord,
-                                           concurrency));
+      drivers.push_back(
+          MakeLatchkeyDriver(transport_, server.address(), Flow::kAcquireAndRecord, concurrency));
     }
     return std::make_unique<ClusterDriver>(std::move(drivers));
   }
@@ -66,8 +66,8 @@ System ClusterSystem(const BenchOptions& options, Transport transport, int membe
     std::vector<ServerProcess> started;
     for (int i = 0; i < servers; ++i) {
       auto server = ServerProcess::Start(
-          {{options.latchkeyd, "--listen-address=127.0.0.1:0",
-            "--store=" + (*etcd)->store_name(), "--live-records-max=100000000"},
+          {{options.latchkeyd, "--listen-address=127.0.0.1:0", "--store=" + (*etcd)->store_name(),
+            "--live-records-max=100000000"},
            (directory / ("latchkeyd" + std::to_string(i) + ".log")).string()});
       if (!server.ok()) return server.status();
       started.push_back(*std::move(server));
@@ -101,8 +101,7 @@ absl::Status Draw(const std::vector<Row>& rows, const std::string& path) {
     for (const Row& row : rows) {
       if (row.part != part) continue;
       const bool ours = row.system.starts_with("latchkey");
-      panel.bars.push_back(
-          {ours ? row.system + " " + row.transport : row.system, Rate(row), ours});
+      panel.bars.push_back({ours ? row.system + " " + row.transport : row.system, Rate(row), ours});
     }
     panels.emplace_back(panel);
   }

@@ -10,6 +10,7 @@
 #include "tools/load_generator/benches.h"
 #include "tools/load_generator/caller.h"
 #include "tools/load_generator/chart.h"
+#include "tools/load_generator/cpu_time.h"
 #include "tools/load_generator/hand_offs.h"
 #include "tools/load_generator/own_systems.h"
 #include "tools/load_generator/report.h"
@@ -80,12 +81,12 @@ absl::StatusOr<Figures> Renewals(const BenchOptions& options, ServerProcess& ser
   const auto first = caller->KeepAlive(*leases, kFirstRenewals, kFirstRenewals);
   if (!first.ok()) return first.status();
   ShowProgress("contention: renewals");
-  const auto cpu_before = CpuTime(server);
+  const auto cpu_before = CpuTimeOfStarted();
   const auto begin = SteadyClock::now();
   const auto sent = caller->KeepAlive(*leases, kRenewalInterval, options.measure);
   if (!sent.ok()) return sent.status();
   const std::chrono::duration<double> took = SteadyClock::now() - begin;
-  const auto cpu = CpuTime(server) - cpu_before;
+  const auto cpu = CpuTimeOfStarted() - cpu_before;
   return Figures{
       {"live_leases", options.live_leases},
       {"renewal_interval_seconds", std::chrono::duration<double>(kRenewalInterval).count()},

@@ -2,8 +2,8 @@
 
 #include <thread>
 
+#include "tools/load_generator/cpu_time.h"
 #include "tools/load_generator/report.h"
-#include "tools/load_generator/scratch.h"
 
 namespace latchkey::bench {
 namespace {
@@ -30,13 +30,13 @@ absl::Status Fill(const std::string& address, const FillOptions& options) {
   return RunLoad(*driver, load).status();
 }
 
-void Settle(const ServerProcess& server) {
+void Settle() {
   const auto until = SteadyClock::now() + kSettleMax;
-  auto used = CpuTime(server);
+  auto used = CpuTimeOfStarted();
   while (SteadyClock::now() < until) {
     ShowProgress("waiting for the server to be idle");
     std::this_thread::sleep_for(kSettleTick);
-    const auto now = CpuTime(server);
+    const auto now = CpuTimeOfStarted();
     if (now - used < kIdleShare * kSettleTick) break;
     used = now;
   }

@@ -22,8 +22,8 @@ struct FillOptions {
 // Makes so many completed records (kAcquireAndRecord), or live leases of ten minutes (kAcquire).
 absl::Status Fill(const std::string& address, const FillOptions& options);
 
-// Waits until the server has done what it does behind the replies, compactions above all; for two
-// minutes at most.
-void Settle(const ServerProcess& server);
+// Waits until what this process has started has done what it does behind the replies, compactions
+// above all; for two minutes at most.
+void Settle();
 
 }  // namespace latchkey::bench

@@ -40,4 +40,15 @@ std::vector<double> Collect(const Row& row, double Measurement::* figure) {
   return values;
 }
 
+Share ShareOf(const Row& row, const Row& whole, double Measurement::* figure) {
+  std::vector<double> shares;
+  const std::size_t repetitions = std::min(row.repetitions.size(), whole.repetitions.size());
+  for (std::size_t i = 0; i < repetitions; ++i) {
+    if (whole.repetitions[i].*figure > 0) {
+      shares.push_back((row.repetitions[i].*figure) / (whole.repetitions[i].*figure));
+    }
+  }
+  return {Median(shares), Minimum(shares), Maximum(shares)};
+}
+
 }  // namespace latchkey::bench

@@ -20,6 +20,8 @@ struct Measurement {
   double longest_us = 0;
   // Cache flushes of the disk, whoever asked for them; negative: they are not counted here.
   double fdatasync_per_second = -1;
+  // What the system took of all processors, from 0 to 1; negative: not measured.
+  double cpu_share = -1;
 };
 
 // What was recorded within `elapsed`.
@@ -43,11 +45,22 @@ struct Row {
   std::vector<std::pair<std::string, double>> more;
 };
 
+// How a row compares with another one that took turns with it.
+struct Share {
+  double median = 0;
+  double smallest = 0;
+  double largest = 0;
+};
+
 double Median(std::vector<double> values);
 double Minimum(const std::vector<double>& values);
 double Maximum(const std::vector<double>& values);
 
 // One figure of every repetition of a row.
 std::vector<double> Collect(const Row& row, double Measurement::* figure);
+
+// A figure of `row` as a share of that of `whole`, repetition by repetition, so that what slows the
+// machine down for a while slows both. Zeros where they have no repetition in common.
+Share ShareOf(const Row& row, const Row& whole, double Measurement::* figure);
 
 }  // namespace latchkey::bench

@@ -37,6 +37,9 @@ constexpr std::array<WellDriven, 5> kWellDriven = {{{"etcd-lock", 4'100, 700},
                                                     {"redis-everysec", 28'000, 3'300}}};
 // Below this share of it, what was measured says more about the driving than about the peer.
 constexpr double kShareMin = 0.8;
+// A peer that took this share of all processors was given the machine, and left little of it to its
+// client: what it made then is what it makes here.
+constexpr double kBusyShare = 0.7;
 
 double Rate(const Row& row) { return Median(Collect(row, &Measurement::operations_per_second)); }
 
@@ -82,11 +85,14 @@ absl::Status CheckDriving(std::vector<Row>& rows) {
     const auto share = ShareOfWellDriven(row, echo_rate);
     if (!share.has_value()) continue;
     row.more.emplace_back("share_of_well_driven", *share);
-    std::printf("%d in flight: %s makes %.0f%% of the flows that it should here%s\n",
-                row.concurrency, row.system.c_str(), 100 * *share,
-                *share < kShareMin ? ": BADLY DRIVEN" : "");
-    if (*share < kShareMin)
-      short_of += " " + row.system + " at " + std::to_string(row.concurrency) + ";";
+    const double busy = Median(Collect(row, &Measurement::cpu_share));
+    const bool badly_driven = *share < kShareMin && busy < kBusyShare;
+    std::printf(
+        "%d in flight: %s makes %.0f%% of the flows that it should here, with %.0f%% of all "
+        "processors%s\n",
+        row.concurrency, row.system.c_str(), 100 * *share, 100 * busy,
+        badly_driven ? ": BADLY DRIVEN" : "");
+    if (badly_driven) short_of += " " + row.system + " at " + std::to_string(row.concurrency) + ";";
   }
   if (short_of.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError("badly driven, so their figures mean nothing:" + short_of);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -21,6 +22,14 @@ std::string Heading(const std::string& rate_name) {
   return rate_name.substr(0, rate_name.find('_')) + "/s";
 }
 
+// "answers_per_second" -> "answers/s".
+std::string Words(std::string name) {
+  constexpr std::string_view kRate = "_per_second";
+  if (name.ends_with(kRate)) name.replace(name.size() - kRate.size(), kRate.size(), "/s");
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
 nlohmann::ordered_json ToJson(const Row& row) {
   nlohmann::ordered_json object = {{"bench", row.bench}};
   if (!row.part.empty()) object["part"] = row.part;
@@ -35,7 +44,8 @@ nlohmann::ordered_json ToJson(const Row& row) {
       {"p99_us", &Measurement::p99_us},
       {"p999_us", &Measurement::p999_us},
       {"longest_us", &Measurement::longest_us},
-      {"fdatasync_per_second", &Measurement::fdatasync_per_second}};
+      {"fdatasync_per_second", &Measurement::fdatasync_per_second},
+      {"cpu_share", &Measurement::cpu_share}};
   if (!row.repetitions.empty()) {
     for (const auto& [name, figure] : figures) {
       if (const double median = Median(Collect(row, figure)); median >= 0) object[name] = median;
@@ -87,6 +97,33 @@ void PrintTable(const std::vector<Row>& rows) {
         Maximum(rates), Median(Collect(row, &Measurement::p50_us)),
         Median(Collect(row, &Measurement::p99_us)), Median(Collect(row, &Measurement::p999_us)),
         syncs < 0 ? "-" : std::to_string(std::lround(syncs)).c_str());
+  }
+}
+
+void PrintBesideFirst(const std::string& heading, std::vector<Row>& rows) {
+  if (rows.empty()) return;
+  std::printf("%-32s %9s %18s %9s %13s %8s %8s %9s", heading.c_str(),
+              Heading(rows.front().rate_name).c_str(), "min .. max", "of first", "min .. max",
+              "p50 us", "p99 us", "of first");
+  for (const auto& [name, value] : rows.front().more) std::printf("  %s", Words(name).c_str());
+  std::printf("\n");
+  const Row first = rows.front();
+  for (Row& row : rows) {
+    const auto rates = Collect(row, &Measurement::operations_per_second);
+    const Share rate = ShareOf(row, first, &Measurement::operations_per_second);
+    const Share p99 = ShareOf(row, first, &Measurement::p99_us);
+    std::printf("%-32s %9.0f %8.0f..%8.0f %8.1f%% %5.1f%%..%5.1f%% %8.0f %8.0f %8.0f%%",
+                row.part.c_str(), Median(rates), Minimum(rates), Maximum(rates), 100 * rate.median,
+                100 * rate.smallest, 100 * rate.largest, Median(Collect(row, &Measurement::p50_us)),
+                Median(Collect(row, &Measurement::p99_us)), 100 * p99.median);
+    for (const auto& [name, value] : row.more) {
+      std::printf("  %*.0f", static_cast<int>(Words(name).size()), value);
+    }
+    std::printf("\n");
+    row.more.insert(row.more.end(), {{"share_of_first", rate.median},
+                                     {"share_of_first_min", rate.smallest},
+                                     {"share_of_first_max", rate.largest},
+                                     {"p99_share_of_first", p99.median}});
   }
 }
 

@@ -12,6 +12,11 @@ namespace latchkey::bench {
 // The rows with their medians, and the smallest and largest rate.
 void PrintTable(const std::vector<Row>& rows);
 
+// Rows that differ by their `part`, each beside the first one: rates and 99th percentiles, and what
+// share of the first one's they are. `heading` is that of the parts. What rows have in `more`
+// stands behind. Adds the shares to the rows' JSON.
+void PrintBesideFirst(const std::string& heading, std::vector<Row>& rows);
+
 // An array of objects, one for each row: medians, their minimum and maximum beside them.
 absl::Status WriteJson(const std::vector<Row>& rows, const std::string& path);
 

@@ -89,7 +89,7 @@ absl::Status Scale::FillUpTo(std::uint64_t records) {
   fill.progress = "scale: completed records, up to " + std::to_string(records);
   if (auto filled = Fill(server_->address(), fill); !filled.ok()) return filled;
   records_ = records;
-  Settle(*server_);
+  Settle();
   return absl::OkStatus();
 }
 

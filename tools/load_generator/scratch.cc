@@ -36,17 +36,4 @@ std::uint64_t PeakResidentBytes(const ServerProcess& server) {
   return 0;
 }
 
-std::chrono::duration<double> CpuTime(const ServerProcess& server) {
-  constexpr int kFieldsBetween = 11;  // from the state to the user's time
-  std::ifstream stat("/proc/" + std::to_string(server.process().pid()) + "/stat");
-  std::string field;
-  std::getline(stat, field, ')');  // the program's name may hold blanks
-  for (int i = 0; i < kFieldsBetween; ++i) stat >> field;
-  double user_ticks = 0;
-  double system_ticks = 0;
-  stat >> user_ticks >> system_ticks;
-  return std::chrono::duration<double>((user_ticks + system_ticks) /
-                                       static_cast<double>(sysconf(_SC_CLK_TCK)));
-}
-
 }  // namespace latchkey::bench

@@ -1,8 +1,7 @@
 // What a measured server needs besides a process: a directory that is thrown away, and a look at
-// its memory and its CPU time.
+// its memory.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -28,7 +27,5 @@ class ScratchDirectory {
 std::uint64_t ResidentBytes(const ServerProcess& server);
 // The most that it ever was.
 std::uint64_t PeakResidentBytes(const ServerProcess& server);
-// What all of its threads have used since it was started, to the hundredth of a second.
-std::chrono::duration<double> CpuTime(const ServerProcess& server);
 
 }  // namespace latchkey::bench

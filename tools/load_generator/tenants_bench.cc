@@ -1,6 +1,9 @@
 // How the callers of one namespace fare beside those of another that is at its quota.
 
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -14,6 +17,7 @@
 #include "tools/load_generator/benches.h"
 #include "tools/load_generator/own_systems.h"
 #include "tools/load_generator/report.h"
+#include "tools/load_generator/turns.h"
 
 namespace latchkey::bench {
 namespace {
@@ -34,9 +38,10 @@ enum class Manners {
 // Begins keys of the tenant as fast as it may.
 class TenantLoop final : public FlowLoop {
  public:
+  // Counts its grants in `grants`.
   TenantLoop(client::internal::Transport& session, client::internal::Runtime& runtime,
-             Manners manners)
-      : session_(session), runtime_(runtime), manners_(manners) {}
+             Manners manners, std::atomic<std::uint64_t>& grants)
+      : session_(session), runtime_(runtime), manners_(manners), grants_(grants) {}
 
  private:
   void Send() override {
@@ -59,6 +64,7 @@ class TenantLoop final : public FlowLoop {
                          });
   }
   void Record(std::uint64_t fencing_token) {
+    ++grants_;
     v1::RecordResultRequest request;
     request.set_namespace_(kTenant);
     request.set_key(key());
@@ -75,6 +81,7 @@ class TenantLoop final : public FlowLoop {
   client::internal::Transport& session_;
   client::internal::Runtime& runtime_;
   const Manners manners_;
+  std::atomic<std::uint64_t>& grants_;
 };
 
 class TenantDriver final : public Driver {
@@ -87,11 +94,14 @@ class TenantDriver final : public Driver {
     session_->Shutdown();
   }
   std::unique_ptr<FlowLoop> MakeLoop(int) override {
-    return std::make_unique<TenantLoop>(*session_, *runtime_, manners_);
+    return std::make_unique<TenantLoop>(*session_, *runtime_, manners_, grants_);
   }
+  // In all.
+  std::uint64_t grants() const { return grants_.load(); }
 
  private:
   const Manners manners_;
+  std::atomic<std::uint64_t> grants_ = 0;
   const std::shared_ptr<client::internal::SystemRuntime> runtime_ =
       std::make_shared<client::internal::SystemRuntime>();
   const std::shared_ptr<client::internal::Transport> session_;
@@ -104,12 +114,37 @@ struct Case {
   std::optional<Manners> manners;
 };
 
+// The second one shows what two runs of the same differ by.
 constexpr Case kCases[] = {{"nobody", 0, std::nullopt},
+                           {"nobody, once more", 0, std::nullopt},
                            {"a tenant without a quota", 0, Manners::kNone},
-                           {"at its quota, patient", 100, Manners::kPatient},
-                           {"at its quota, asking at once", 100, Manners::kNone}};
+                           {"a tenant at its quota, patient", 100, Manners::kPatient},
+                           {"the same, asking at once", 100, Manners::kNone}};
 
-absl::StatusOr<Row> MeasureBeside(const BenchOptions& options, const Case& beside) {
+// Of one repetition.
+struct Beside {
+  Measurement good;
+  double tenant_answers_per_second = 0;
+  double tenant_grants_per_second = 0;
+};
+
+// The tenant's part, next to the good callers' `load`.
+absl::Status LoadAsTenant(const std::string& address, LoadOptions load, Manners manners,
+                          Beside& measured) {
+  TenantDriver driver(address, manners);
+  load.concurrency = kTenantCallers;
+  load.key_prefix = kTenant;
+  load.progress.clear();
+  const auto outcome = RunLoad(driver, load);
+  if (!outcome.ok()) return outcome.status();
+  const std::chrono::duration<double> took = load.warm_up + load.measure;
+  measured.tenant_answers_per_second = outcome->operations_per_second;
+  measured.tenant_grants_per_second = static_cast<double>(driver.grants()) / took.count();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Beside> MeasureBeside(const BenchOptions& options, const Case& beside,
+                                     const std::string& progress) {
   const std::string config = options.output + "/tenants.toml";
   std::ofstream(config) << "[namespaces." << kTenant
                         << "]\nnew_keys_per_second_max = " << beside.keys_per_second << "\n";
@@ -120,16 +155,13 @@ absl::StatusOr<Row> MeasureBeside(const BenchOptions& options, const Case& besid
   load.warm_up = options.warm_up;
   load.measure = options.measure;
   load.key_prefix = "good";
-  load.progress = std::string("tenants: beside ") + beside.name;
+  load.progress = progress;
+  Beside measured;
+  absl::Status of_tenant;
   std::optional<std::thread> tenant;
-  absl::StatusOr<Measurement> of_tenant = Measurement();
   if (beside.manners.has_value()) {
-    tenant.emplace([&, load]() mutable {
-      TenantDriver driver(server.process->address(), *beside.manners);
-      load.concurrency = kTenantCallers;
-      load.key_prefix = kTenant;
-      load.progress.clear();
-      of_tenant = RunLoad(driver, load);
+    tenant.emplace([&] {
+      of_tenant = LoadAsTenant(server.process->address(), load, *beside.manners, measured);
     });
   }
   const auto driver = MakeLatchkeyDriver(kFastest, server.process->address(),
@@ -137,40 +169,53 @@ absl::StatusOr<Row> MeasureBeside(const BenchOptions& options, const Case& besid
   const auto good = RunLoad(*driver, load);
   if (tenant.has_value()) tenant->join();
   if (!good.ok()) return good.status();
-  if (!of_tenant.ok()) return of_tenant.status();
+  if (!of_tenant.ok()) return of_tenant;
+  measured.good = *good;
+  return measured;
+}
+
+Row MakeRow(const BenchOptions& options, const Case& beside, const std::vector<Beside>& measured) {
   Row row = LatchkeyRow(options, "tenants", beside.name, kFastest);
   row.concurrency = kGoodCallers;
-  row.repetitions = {*good};
-  row.more = {{"tenant_answers_per_second", of_tenant->operations_per_second}};
+  std::vector<double> answers;
+  std::vector<double> grants;
+  for (const Beside& repetition : measured) {
+    row.repetitions.push_back(repetition.good);
+    answers.push_back(repetition.tenant_answers_per_second);
+    grants.push_back(repetition.tenant_grants_per_second);
+  }
+  row.more = {{"tenant_answers_per_second", Median(answers)},
+              {"tenant_grants_per_second", Median(grants)}};
   return row;
 }
 
 }  // namespace
 
 absl::Status BenchTenants(const BenchOptions& options) {
-  std::vector<Row> rows;
-  for (const Case& beside : kCases) {
-    Row all;
-    for (int i = 0; i < options.repetitions; ++i) {
-      const auto row = MeasureBeside(options, beside);
-      if (!row.ok()) return row.status();
-      if (i == 0) {
-        all = *row;
-      } else {
-        all.repetitions.push_back(row->repetitions.front());
-      }
+  constexpr std::size_t kCount = std::size(kCases);
+  std::vector<std::vector<Beside>> measured(kCount);
+  std::error_code ignored;  // whoever writes there says so
+  std::filesystem::create_directories(options.output, ignored);
+  for (int repetition = 1; repetition <= options.repetitions; ++repetition) {
+    for (std::size_t turn = 0; turn < kCount; ++turn) {
+      const std::size_t number = InTurn(turn, kCount, repetition);
+      const std::string progress = "tenants: " + std::to_string(repetition) + "/" +
+                                   std::to_string(options.repetitions) + " beside " +
+                                   kCases[number].name;
+      const auto one = MeasureBeside(options, kCases[number], progress);
+      if (!one.ok()) return one.status();
+      measured[number].push_back(*one);
     }
-    rows.push_back(std::move(all));
   }
-  ShowProgress("");
-  std::printf("%-30s %14s %10s %10s %10s\n", "beside", "its answers/s", "flows/s", "p50 us",
-              "p99 us");
-  for (const Row& row : rows) {
-    std::printf("%-30s %14.0f %10.0f %10.0f %10.0f\n", row.part.c_str(), row.more[0].second,
-                Median(Collect(row, &Measurement::operations_per_second)),
-                Median(Collect(row, &Measurement::p50_us)),
-                Median(Collect(row, &Measurement::p99_us)));
+  std::vector<Row> rows;
+  for (std::size_t number = 0; number < kCount; ++number) {
+    rows.push_back(MakeRow(options, kCases[number], measured[number]));
   }
+  std::printf(
+      "%d callers of one namespace, one flow at a time each over a session, beside %d of "
+      "another. Medians of %d repetitions.\n",
+      kGoodCallers, kTenantCallers, options.repetitions);
+  PrintBesideFirst("beside", rows);
   return WriteJson(rows, options.output + "/tenants.json");
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "tools/load_generator/cpu_time.h"
 #include "tools/load_generator/disk_flushes.h"
 #include "tools/load_generator/scratch.h"
 
@@ -29,10 +30,13 @@ absl::StatusOr<Measurement> MeasureOnce(const BenchOptions& options, Running& ru
   load.key_prefix = "bench" + std::to_string(concurrency);
   load.progress = progress;
   const auto flushes_before = DiskFlushes(directory);
+  const auto cpu_before = CpuTimeOfStarted();
   const auto begin = SteadyClock::now();
   auto measured = RunLoad(**driver, load);
   const std::chrono::duration<double> took = SteadyClock::now() - begin;
+  const auto cpu_after = CpuTimeOfStarted();
   const auto flushes_after = DiskFlushes(directory);
+  if (measured.ok()) measured->cpu_share = ShareOfProcessors(cpu_after - cpu_before, took);
   if (measured.ok() && flushes_before.has_value() && flushes_after.has_value()) {
     measured->fdatasync_per_second =
         static_cast<double>(*flushes_after - *flushes_before) / took.count();
@@ -60,6 +64,10 @@ absl::Status Named(const std::string& what, const absl::Status& status) {
 
 }  // namespace
 
+std::size_t InTurn(std::size_t turn, std::size_t count, int repetition) {
+  return repetition % 2 == 1 ? turn : count - 1 - turn;
+}
+
 absl::StatusOr<std::vector<Row>> MeasureInTurns(const BenchOptions& options, const char* bench,
                                                 const std::vector<System>& systems,
                                                 const std::vector<int>& concurrencies) {
@@ -70,8 +78,10 @@ absl::StatusOr<std::vector<Row>> MeasureInTurns(const BenchOptions& options, con
     }
   }
   for (int repetition = 1; repetition <= options.repetitions; ++repetition) {
-    std::size_t row = 0;
-    for (const System& system : systems) {
+    for (std::size_t turn = 0; turn < systems.size(); ++turn) {
+      const std::size_t number = InTurn(turn, systems.size(), repetition);
+      const System& system = systems[number];
+      std::size_t row = number * concurrencies.size();
       const ScratchDirectory scratch(options.output);
       auto running = system.start(scratch.path());
       if (!running.ok()) return Named(system.name, running.status());

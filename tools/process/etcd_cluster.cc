@@ -85,8 +85,8 @@ absl::Status EtcdCluster::Await(std::size_t member) const {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 500);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
-  const auto stub = etcdserverpb::KV::NewStub(grpc::CreateCustomChannel(
-      address(member), grpc::InsecureChannelCredentials(), arguments));
+  const auto stub = etcdserverpb::KV::NewStub(
+      grpc::CreateCustomChannel(address(member), grpc::InsecureChannelCredentials(), arguments));
   const auto until = std::chrono::system_clock::now() + kPatience;
   grpc::Status status;
   do {

@@ -57,6 +57,7 @@ std::string Checker::Since(std::uint64_t life, const char* invariant) const {
 void Checker::OnServing() {
   ++life_;
   failed_at_.reset();
+  CountAnew();
   least_lead_ = std::min(least_lead_, server_.wall_lead());
   most_lead_ = std::max(most_lead_, server_.wall_lead());
 }
@@ -94,6 +95,7 @@ void Checker::OnArrived(std::uint64_t number, const Request& request) {
   if (const auto* check = std::get_if<v1::CheckResultRequest>(&request)) {
     if (!check->fingerprint().empty()) key.fingerprints.insert(check->fingerprint());
   }
+  key.reports_not_taken += std::holds_alternative<v1::RecordResultRequest>(request) ? 1 : 0;
   const auto* renew = std::get_if<v1::RenewLeaseRequest>(&request);
   if (renew != nullptr && renew->has_checkpoint()) key.checkpoints.push_back(call);
   if (renew != nullptr) key.carried.insert(renew->fencing_token());

@@ -115,6 +115,7 @@ class Checker final : public Boundary, public ServerEvents {
                 const google::protobuf::Duration& remaining) const;
   void JudgeAlone(SeenKey& key);
   void Extend(SeenKey& key, SeenToken& token, Duration until);
+  void CountAnew();
   void JudgeOver(SeenKey& key, std::uint64_t fencing_token, const std::string& how);
   void Kill(SeenToken& token, const std::string& how);
   void JudgeAlive(const SeenCall& call, const SeenToken& token, const char* invariant);

@@ -29,6 +29,7 @@ void Checker::OnGrant(SeenCall& call, const v1::AcquireLockRequest& request,
   token.holder = owner.holder;
   token.on_lapse = request.on_lapse();
   token.lease = SpanOf(request.lease_duration());
+  token.promised = std::max(token.promised, token.lease);
   if (grant.replayed()) {
     OnReplay(call, grant, token);
   } else {
@@ -139,7 +140,8 @@ void Checker::JudgeRun(const SeenKey& key, const SeenToken& token, const SeenCal
   const SeenToken* const before = key.Before(token.number);
   if (before == nullptr || key.MayBeSettled(*before, now())) return;
   // It may have been completed and forgotten, without anybody's knowing.
-  const bool recorded = key.MayBeEnded(*before, now()) && MayBeForgotten(key, rules.key_retention);
+  const bool recorded =
+      key.MayBeCompleted(*before, now()) && MayBeForgotten(key, rules.key_retention);
   if (recorded) return;
   Violated(Since(before->life, "I5"), Named(token.number) + " begins a run on " + call.key +
                                           ", although that of " + Named(before->number) +

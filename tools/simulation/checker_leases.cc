@@ -50,6 +50,16 @@ void Checker::JudgeAlone(SeenKey& key) {
   }
 }
 
+// From the first moment of serving a lease lasts for what was promised, by the clock that there is
+// now: it may run faster than the one that the holder was told by (rule 11).
+void Checker::CountAnew() {
+  for (auto& [name, key] : keys_) {
+    for (auto& [number, token] : key.tokens) {
+      token.live_until = std::min(token.live_until, now() + server_.clock().Span(token.promised));
+    }
+  }
+}
+
 // Leases that nobody could renew meanwhile are extended by that time (rule 11).
 void Checker::OnStalled(Duration from, Duration until) {
   trace_.Add(now(), "checker", "the server stood still");
@@ -119,7 +129,11 @@ void Checker::Judge(SeenCall& call, const v1::RenewLeaseRequest& request,
     Violated("L4", "a renewal by " + Named(token.number) + " is promised less than was asked for");
   }
   token.marked = token.marked || request.effect_started();
-  Extend(key, token, Told(call, reply->server_elapsed(), reply->lease_remaining()));
+  token.promised = std::max(token.promised, asked);
+  // As with a grant, nothing left is no lease.
+  if (SpanOf(reply->lease_remaining()) > Duration::zero()) {
+    Extend(key, token, Told(call, reply->server_elapsed(), reply->lease_remaining()));
+  }
 }
 
 void Checker::Judge(SeenCall& call, const v1::ReleaseRequest& request, const Response& response) {

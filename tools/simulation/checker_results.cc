@@ -68,7 +68,7 @@ void Checker::OnSeen(const SeenCall& call, State::State state, const std::string
              what + " while the lease of token " + std::to_string(newest->number) + " lives");
   }
   if (state == State::ABSENT && !key.MayBeSettled(*newest, now()) &&
-      !(key.MayBeEnded(*newest, now()) && MayBeForgotten(key, retention))) {
+      !(key.MayBeCompleted(*newest, now()) && MayBeForgotten(key, retention))) {
     Violated(Since(newest->life, "I6"), what + ", although the run of token " +
                                             std::to_string(newest->number) + " has not ended");
   }
@@ -114,15 +114,17 @@ void Checker::Judge(SeenCall& call, const v1::RecordResultRequest& request,
   const auto* reply = std::get_if<v1::RecordResultResponse>(&response);
   if (reply == nullptr) {
     const std::string& reason = std::get<RefusedWith>(response).reason;
-    if (reason == "RESULT_CONFLICT") ++key.refused_reports;
+    const bool may_be_kept = reason == "STALE_FENCING_TOKEN" || reason == "RESULT_CONFLICT" ||
+                             reason == "STORAGE_UNAVAILABLE";
+    if (!may_be_kept) --key.reports_not_taken;
     if (reason == "STALE_FENCING_TOKEN") {
-      ++key.refused_reports;
       JudgeOver(key, request.fencing_token(), "its result was refused");
       // One that was never given says nothing.
       if (request.fencing_token() <= call.highest_then) key.stale_reports.push_back(request);
     }
     return;
   }
+  --key.reports_not_taken;
   ++counts_.recorded;
   counts_.late_results += reply->late() ? 1 : 0;
   const SeenToken* const newest = key.Newest();
@@ -175,7 +177,7 @@ void Checker::JudgeEnd(Disk& disk) {
     if (record.state() == State::HELD) Violated("L10", name + " is still held");
     SeenKey& key = keys_[name];
     // More than that are counted, and not all are kept.
-    if (key.refused_reports > 4 || MayBeForgotten(key, rules_(name).key_retention)) continue;
+    if (key.reports_not_taken > 4 || MayBeForgotten(key, rules_(name).key_retention)) continue;
     for (const auto& report : key.stale_reports) {
       const auto same = [&](const auto& kept) {
         return kept.fencing_token() == report.fencing_token();

@@ -96,6 +96,7 @@ void Checker::OnWritten(const std::string& store_key, const storage::Record* rec
 }
 
 void Checker::OnStepEnds() {
+  if (failed_at_.has_value()) return;  // nothing is decided any more
   for (const std::string& name : held_) JudgeUnsent(name, keys_[name]);
 }
 

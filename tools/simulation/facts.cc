@@ -72,6 +72,14 @@ bool SeenKey::MayBeEnded(const SeenToken& token, Duration by) const {
   });
 }
 
+bool SeenKey::MayBeCompleted(const SeenToken& token, Duration by) const {
+  if (MayBeEnded(token, by)) return true;
+  return std::ranges::any_of(enders, [&](const auto& call) {
+    return call->MayHaveActed() && call->arrived <= by &&
+           std::holds_alternative<v1::ResolveOutcomeRequest>(call->request);
+  });
+}
+
 bool SeenKey::MayBeSettled(const SeenToken& token, Duration by) const {
   if (MayForget(token)) return true;
   return std::ranges::any_of(enders, [&](const auto& call) {

@@ -50,6 +50,8 @@ struct SeenToken {
   std::string attempt;
   std::string holder;
   Duration lease = Duration::zero();
+  // The longest that was promised under it, by the server's clock.
+  Duration promised = Duration::zero();
   Duration begun = Duration::zero();
   std::shared_ptr<SeenCall> call;
   // Somebody was told of it then, in that life.
@@ -84,7 +86,9 @@ struct SeenKey {
   std::optional<Completion> completion;
   // Refused because their token was superseded.
   std::vector<v1::RecordResultRequest> stale_reports;
-  int refused_reports = 0;  // these, and those that conflict with the result
+  // Results that were sent and, as far as anybody knows, not taken: these, those that conflict with
+  // the stored one, and those that were not answered.
+  int reports_not_taken = 0;
   // The grant on the disk; 0: it is not held.
   std::uint64_t written_token = 0;
   std::string written_attempt;
@@ -101,6 +105,8 @@ struct SeenKey {
   const SeenToken* Before(std::uint64_t number) const;
   // Whether a call that arrived by then may have ended the lease of the token.
   bool MayBeEnded(const SeenToken& token, Duration by) const;
+  // Whether one may have recorded a result of its run, or settled its doubt with one.
+  bool MayBeCompleted(const SeenToken& token, Duration by) const;
   // Whether the run that the token belongs to may be over by then, without a result.
   bool MayBeSettled(const SeenToken& token, Duration by) const;
   bool MayBeDeleted(Duration since, Duration by) const;

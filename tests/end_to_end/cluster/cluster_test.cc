@@ -38,11 +38,10 @@ class ClusterTest : public testing::Test {
     v1::AcquireLockResponse response;
     std::uint64_t token() const { return response.grant().fencing_token(); }
   };
-  static Acquired Acquire(RunningLatchkeyd& server, const std::string& key,
-                          const std::string& attempt_id, std::chrono::milliseconds lease = 30s,
-                          std::chrono::seconds wait = 0s,
-                          v1::AcquireLockRequest::OnLapse on_lapse =
-                              v1::AcquireLockRequest::IN_DOUBT) {
+  static Acquired Acquire(
+      RunningLatchkeyd& server, const std::string& key, const std::string& attempt_id,
+      std::chrono::milliseconds lease = 30s, std::chrono::seconds wait = 0s,
+      v1::AcquireLockRequest::OnLapse on_lapse = v1::AcquireLockRequest::IN_DOUBT) {
     v1::AcquireLockRequest request;
     request.set_key(key);
     request.set_attempt_id(attempt_id);
@@ -89,9 +88,8 @@ TEST_F(ClusterTest, OfCallersOnAllServersOneIsGrantedEachKey) {
   for (int i = 0; i < kServers; ++i) {
     callers.emplace_back([&, i] {
       for (int key = 0; key < kKeys; ++key) {
-        const Acquired acquired =
-            Acquire(*servers[static_cast<std::size_t>(i)], "k" + std::to_string(key),
-                    "attempt" + std::to_string(i));
+        const Acquired acquired = Acquire(*servers[static_cast<std::size_t>(i)],
+                                          "k" + std::to_string(key), "attempt" + std::to_string(i));
         EXPECT_TRUE(acquired.status.ok()) << acquired.status.error_message();
         tokens[static_cast<std::size_t>(i)].push_back(acquired.token());
       }
@@ -133,8 +131,8 @@ TEST_F(ClusterTest, ALeaseLivesThroughAnotherServerAndEndsThere) {
   auto a = StartServer();
   const auto b = StartServer();
   const std::uint64_t token = Acquire(*a, "k", "one", 2s).token();
-  const std::uint64_t other = Acquire(*a, "mutex", "one", 2s, 0s, v1::AcquireLockRequest::FORGET)
-                                  .token();
+  const std::uint64_t other =
+      Acquire(*a, "mutex", "one", 2s, 0s, v1::AcquireLockRequest::FORGET).token();
   ASSERT_NE(token, 0u);
   a->Kill();
   const auto killed = SteadyClock::now();
@@ -208,7 +206,8 @@ TEST_F(ClusterTest, AClientGoesOnThroughAnotherServerWithItsLease) {
   const auto validity = lease.safe_until();
   a->Kill();
   const auto killed = SteadyClock::now();
-  const RunResult run = client.RunOnce("k2", {}, [](Attempt&) { return Succeeded({.code = "ok"}); });
+  const RunResult run =
+      client.RunOnce("k2", {}, [](Attempt&) { return Succeeded({.code = "ok"}); });
   EXPECT_EQ(run.status, RunResult::Status::kSucceeded);
   EXPECT_LT(SteadyClock::now() - killed, 5s);
   while (lease.safe_until() == validity) {

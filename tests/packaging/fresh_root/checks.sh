@@ -56,6 +56,7 @@ address=
 start() {
   local line
   line=$(sed -n 's/^ExecStart=//p' /lib/systemd/system/latchkeyd.service) || return
+  : >"$server_log"  # else what the last one said may be found
   # shellcheck disable=SC2086
   (cd / && exec setpriv --reuid latchkey --regid latchkey --clear-groups --no-new-privs \
     env -i $line) >"$server_log" 2>&1 &
@@ -79,6 +80,24 @@ call() {
   local rpc=$1
   shift
   /brought/grpcurl -plaintext "$@" "$address" "$rpc"
+}
+
+# latchkey_says REGEX ARGUMENT...: the installed command line, asking that server.
+latchkey_says() {
+  local expected=$1
+  shift
+  matches "$expected" env LATCHKEY_ADDRESS="$address" latchkey "$@"
+}
+
+# Restores the newest backup as the server's user and looks whether the record of order:1 is in it.
+restored() {
+  local to
+  to=$(setpriv --reuid latchkey --regid latchkey --clear-groups mktemp -d) || return
+  setpriv --reuid latchkey --regid latchkey --clear-groups \
+    latchkey restore --backup="$1" --to="$to/store" || return
+  matches '"ch_1"' setpriv --reuid latchkey --regid latchkey --clear-groups \
+    latchkey export --store="rocksdb:$to/store" || return
+  rm -r "$to"
 }
 
 ps_uid() { awk '/^Uid:/ { print $2 }' "/proc/$1/status"; }

@@ -28,7 +28,7 @@ constexpr char kValues[] = R"(    --output|-o) words="table json" ;;
     --if-in-doubt) words="fail rerun" ;;
     --effect) words="not-executed unknown run-not-executed" ;;
     --outcome) words="succeeded rejected not-executed" ;;
-    --token-file|--tls-ca|--tls-cert|--tls-key|--payload-file)
+    --token-file|--tls-ca|--tls-cert|--tls-key|--payload-file|--backup|--to|--file)
       COMPREPLY=($(compgen -f -- "$current"))
       return ;;
 )";

@@ -28,9 +28,7 @@ void AddDelete(Cli& cli) {
       cli.Add("delete", "Delete a completed record, so that its work may be done again",
               "  latchkey delete order:123 --token=41 --reason=\"a test, never charged\"",
               [options](Session& session) { return Delete(*options, session); });
-  AddKey(sub, options->key);
-  AddExpectedToken(sub, options->token);
-  AddAudit(sub, options->audit);
+  AddKeyChange(sub, *options);
 }
 
 }  // namespace latchkey::cli

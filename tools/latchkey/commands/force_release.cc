@@ -33,9 +33,7 @@ void AddForceRelease(Cli& cli) {
       cli.Add("force-release", "End a lease now, as if it had run out: doubt applies",
               "  latchkey force-release order:77 --token=42 --reason=\"worker-3 is gone for good\"",
               [options](Session& session) { return ForceRelease(*options, session); });
-  AddKey(sub, options->key);
-  AddExpectedToken(sub, options->token);
-  AddAudit(sub, options->audit);
+  AddKeyChange(sub, *options);
 }
 
 }  // namespace latchkey::cli

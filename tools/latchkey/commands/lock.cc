@@ -1,8 +1,5 @@
 // Runs a command under a lock, and remembers nothing: flock(1) for a fleet.
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -20,13 +17,9 @@ namespace {
 constexpr std::chrono::hours kForever(24 * 365);
 
 struct Options {
-  std::string key;
-  std::string holder;
+  RunOptions run;
   bool nonblock = false;
   std::optional<int> conflict_exit_code;
-  std::optional<std::chrono::nanoseconds> wait;
-  std::optional<std::chrono::nanoseconds> lease;
-  std::optional<std::chrono::nanoseconds> kill_after;
 };
 
 class LockedRun {
@@ -34,40 +27,36 @@ class LockedRun {
   LockedRun(const Options& options, Session& session)
       : options_(options),
         session_(session),
-        client_(MakeClient(session.connection, options.holder)) {
-    command_.command = session.command;
-    command_.key_namespace = session.connection.key_namespace;
-    command_.lease = options.lease.value_or(command_.lease);
-    command_.grace = options.kill_after.value_or(command_.grace);
-  }
+        client_(MakeClient(session.connection, HolderOf(options.run))),
+        command_(CommandFor(session, options.run)) {}
 
   int Run() {
     // However long the wait may be, it begins only with a service that answers.
     const auto known = client_.CheckResult(
-        options_.key, {.timeout = session_.connection.timeout, .stop = requests_.stop()});
-    if (!known.ok()) return Unanswered(known.error());
+        options_.run.key, {.timeout = session_.connection.timeout, .stop = requests_.stop()});
+    if (!known.ok()) return Unanswered(session_, requests_, known.error());
     AcquireOptions asking;
     asking.lease_duration = command_.lease;
     asking.on_lapse = OnLapse::kForget;
     asking.wait_timeout =
-        options_.nonblock ? std::chrono::nanoseconds(0) : options_.wait.value_or(kForever);
+        options_.nonblock ? std::chrono::nanoseconds(0) : options_.run.wait.value_or(kForever);
     asking.acquire_timeout = session_.connection.timeout;
     asking.stop = requests_.stop();
-    auto acquired = client_.AcquireLock(options_.key, asking);
+    auto acquired = client_.AcquireLock(options_.run.key, asking);
     if (auto* lease = std::get_if<Lease>(&acquired)) return Under(*lease);
     if (const auto* contention = std::get_if<Contention>(&acquired)) return Held(*contention);
     if (std::holds_alternative<Completed>(acquired)) {
-      Note(options_.key + " has a recorded result and is no lock: take another key");
+      Note(options_.run.key + " has a recorded result and is no lock: take another key");
       return kRefused;
     }
-    return Unanswered(std::get<Error>(acquired));
+    return Unanswered(session_, requests_, std::get<Error>(acquired));
   }
 
  private:
   int Under(Lease& lease) {
     if (lease.mode() == Mode::kRecover) {
       (void)lease.Release(Effect::kUnknown);
-      Note(options_.key + " is in doubt and is no lock; nothing was run");
+      Note(options_.run.key + " is in doubt and is no lock; nothing was run");
       return kInDoubt;
     }
     const CommandEnd end = RunCommand(command_, lease, requests_);
@@ -84,22 +73,9 @@ class LockedRun {
   }
 
   int Held(const Contention& contention) const {
-    Note("held by " +
-         (contention.holder_id.empty() ? std::string("somebody") : contention.holder_id) +
-         "; nothing was run");
-    const bool waited = !options_.nonblock && options_.wait && options_.wait->count() > 0;
-    return options_.conflict_exit_code.value_or(waited ? kWaitedInVain : kHeld);
-  }
-
-  int Unanswered(Error error) const {
-    if (const int signal = requests_.first(); error.reason == "CANCELLED" && signal != 0) {
-      Note("told to stop; nothing was run");
-      return 128 + signal;
-    }
-    if (error.reason.empty()) {
-      error.message = session_.connection.address + " does not answer: " + error.message;
-    }
-    return Fail(error);
+    const auto& wait = options_.run.wait;
+    const int code = HeldBy(contention.holder_id, !options_.nonblock && wait && wait->count() > 0);
+    return options_.conflict_exit_code.value_or(code);
   }
 
   const Options& options_;
@@ -117,27 +93,17 @@ void AddLock(Cli& cli) {
       "lock", "Run a command under a lock: flock(1) for a fleet",
       "  latchkey lock --key=migrations --wait=5m -- ./migrate.sh\n"
       "Waits for the lock for ever, unless told otherwise. Nothing is remembered of the run.",
-      [options](Session& session) {
-        if (options->holder.empty()) {
-          options->holder = UserAtHost() + "/" + std::to_string(getpid());
-        }
-        return LockedRun(*options, session).Run();
-      },
+      [options](Session& session) { return LockedRun(*options, session).Run(); },
       /*takes_command=*/true);
-  sub.add_option("-k,--key", options->key, "the lock's name")->required()->type_name("KEY");
-  auto* wait = AddDuration(sub, "-w,--wait", options->wait, "wait for the lock so long [for ever]");
+  sub.add_option("-k,--key", options->run.key, "the lock's name")->required()->type_name("KEY");
+  auto* wait =
+      AddDuration(sub, "-w,--wait", options->run.wait, "wait for the lock so long [for ever]");
   sub.add_flag("-n,--nonblock", options->nonblock, "do not wait for the lock")->excludes(wait);
   sub.add_option("-E,--conflict-exit-code", options->conflict_exit_code,
                  "how to end when the lock is not got [73; 124 after waiting]")
       ->check(CLI::Range(0, 255))
       ->type_name("CODE");
-  AddDuration(sub, "--lease", options->lease,
-              "how long the lock is held should this machine die; renewed while it lives [30s]");
-  AddDuration(sub, "--kill-after", options->kill_after,
-              "between asking the command to end and killing it, when the lock is lost [10s, at "
-              "most a third of the lease]");
-  sub.add_option("--holder", options->holder, "who holds it, for people [user@host/process]")
-      ->type_name("NAME");
+  AddRunOptions(sub, options->run);
 }
 
 }  // namespace latchkey::cli

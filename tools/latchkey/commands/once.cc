@@ -19,16 +19,12 @@ namespace latchkey::cli {
 namespace {
 
 struct Options {
-  std::string key;
-  std::string holder;
+  RunOptions run;
   std::string fingerprint;
   std::string if_in_doubt = "fail";
   bool retry_on_failure = false;
   bool verbose = false;
   std::size_t output_limit = 64 << 10;
-  std::optional<std::chrono::nanoseconds> wait;
-  std::optional<std::chrono::nanoseconds> lease;
-  std::optional<std::chrono::nanoseconds> kill_after;
   std::optional<std::chrono::nanoseconds> retention;
   std::optional<std::chrono::nanoseconds> record_timeout;
   std::optional<std::chrono::system_clock::time_point> first_sent_at;
@@ -39,11 +35,8 @@ class OnceRun {
   OnceRun(const Options& options, Session& session)
       : options_(options),
         session_(session),
-        client_(MakeClient(session.connection, options.holder)) {
-    command_.command = session.command;
-    command_.key_namespace = session.connection.key_namespace;
-    command_.lease = options.lease.value_or(command_.lease);
-    command_.grace = options.kill_after.value_or(command_.grace);
+        client_(MakeClient(session.connection, HolderOf(options.run))),
+        command_(CommandFor(session, options.run)) {
     command_.capture = true;
     command_.capture_bytes = options.output_limit;
   }
@@ -56,7 +49,7 @@ class OnceRun {
       return Unknown("left in doubt");
     };
     const bool rerun = options_.if_in_doubt == "rerun";
-    RunResult run = client_.RunOnce(options_.key, Asking(), work, rerun ? work : leave);
+    RunResult run = client_.RunOnce(options_.run.key, Asking(), work, rerun ? work : leave);
     WriteAll(STDOUT_FILENO, std::exchange(end_.output_left, {}));
     WriteAll(STDERR_FILENO, std::exchange(end_.errors_left, {}));
     return Conclude(run);
@@ -69,17 +62,17 @@ class OnceRun {
                        .first_sent_at = options_.first_sent_at,
                        .timeout = session_.connection.timeout,
                        .stop = requests_.stop()};
-    auto answer = client_.CheckResult(options_.key, check);
+    auto answer = client_.CheckResult(options_.run.key, check);
     if (answer.ok() && answer->state == KeyStatus::State::kInDoubt &&
         options_.if_in_doubt == "fail") {
       // What ends the doubt may come: the late result of its holder, or an operator's word.
-      check.wait_timeout = options_.wait.value_or(std::chrono::nanoseconds(0));
-      if (check.wait_timeout.count() > 0) answer = client_.CheckResult(options_.key, check);
+      check.wait_timeout = options_.run.wait.value_or(std::chrono::nanoseconds(0));
+      if (check.wait_timeout.count() > 0) answer = client_.CheckResult(options_.run.key, check);
       if (answer.ok() && answer->state == KeyStatus::State::kInDoubt) {
         return InDoubt(answer->holder_id);
       }
     }
-    if (!answer.ok()) return Unanswered(answer.error());
+    if (!answer.ok()) return Unanswered(session_, requests_, answer.error());
     if (answer->state == KeyStatus::State::kCompleted) return Replay(*answer->result);
     return std::nullopt;
   }
@@ -88,7 +81,7 @@ class OnceRun {
     AcquireOptions asking;
     asking.fingerprint = FingerprintOf(options_.fingerprint);
     asking.lease_duration = command_.lease;
-    asking.wait_timeout = options_.wait.value_or(std::chrono::nanoseconds(0));
+    asking.wait_timeout = options_.run.wait.value_or(std::chrono::nanoseconds(0));
     asking.acquire_timeout = session_.connection.timeout;
     asking.record_timeout = options_.record_timeout.value_or(asking.record_timeout);
     asking.first_sent_at = options_.first_sent_at;
@@ -132,18 +125,14 @@ class OnceRun {
       case Status::kInDoubt:
         return ran_ ? NowInDoubt() : InDoubt(earlier_holder_);
       case Status::kContention:
-        Note("held by " +
-             (run.contention->holder_id.empty() ? std::string("somebody")
-                                                : run.contention->holder_id) +
-             "; nothing was run");
-        return options_.wait ? kWaitedInVain : kHeld;
+        return HeldBy(run.contention->holder_id, options_.run.wait.has_value());
       case Status::kUnrecorded:
         Note("the command ran (" + HowItEnded() + "), but the service has not confirmed that: " +
              (run.error ? run.error->message : "no answer"));
         return kInDoubt;
       case Status::kRefused:
       case Status::kUnavailable:
-        return Unanswered(*run.error);
+        return Unanswered(session_, requests_, *run.error);
     }
     return kFailed;
   }
@@ -155,13 +144,13 @@ class OnceRun {
 
   int NowInDoubt() const {
     Note("the command ended with " + HowItEnded() +
-         (end_.told_to_stop ? " after it was told to stop" : "") + ": " + options_.key +
+         (end_.told_to_stop ? " after it was told to stop" : "") + ": " + options_.run.key +
          " is in doubt");
     return kInDoubt;
   }
 
   int InDoubt(const std::string& holder) const {
-    Note(options_.key +
+    Note(options_.run.key +
          " is in doubt: " + (holder.empty() ? "an earlier run" : "the run of " + holder) +
          " ended without a result; nothing was run. Find out what it did, then `latchkey resolve` "
          "it, or run it again with --if-in-doubt=rerun");
@@ -184,17 +173,6 @@ class OnceRun {
     return recalled.run.exit_code;
   }
 
-  int Unanswered(Error error) const {
-    if (const int signal = requests_.first(); error.reason == "CANCELLED" && signal != 0) {
-      Note("told to stop; nothing was run");
-      return 128 + signal;
-    }
-    if (error.reason.empty()) {
-      error.message = session_.connection.address + " does not answer: " + error.message;
-    }
-    return Fail(error);
-  }
-
   void Tell(const std::string& line) const {
     if (options_.verbose) Note(line);
   }
@@ -210,10 +188,10 @@ class OnceRun {
 };
 
 void AddOptions(CLI::App& sub, Options& options) {
-  sub.add_option("-k,--key", options.key, "names the work: one run for each key")
+  sub.add_option("-k,--key", options.run.key, "names the work: one run for each key")
       ->required()
       ->type_name("KEY");
-  AddDuration(sub, "--wait", options.wait,
+  AddDuration(sub, "--wait", options.run.wait,
               "wait so long for the result of somebody who is at it [0]");
   sub.add_option("--if-in-doubt", options.if_in_doubt,
                  "what to do when an earlier run ended without a result: fail, with exit code 75, "
@@ -222,11 +200,7 @@ void AddOptions(CLI::App& sub, Options& options) {
       ->type_name("WHAT");
   sub.add_flag("--retry-on-failure", options.retry_on_failure,
                "a run that fails has no effect: do not record it, so that the next caller runs it");
-  AddDuration(sub, "--lease", options.lease,
-              "how long the key is held should this machine die; renewed while it lives [30s]");
-  AddDuration(sub, "--kill-after", options.kill_after,
-              "between asking the command to end and killing it, when the lease is lost [10s, at "
-              "most a third of the lease]");
+  AddRunOptions(sub, options.run);
   AddDuration(sub, "--retention", options.retention,
               "how long its output is kept [the namespace's setting]");
   sub.add_option("--output-limit", options.output_limit,
@@ -241,8 +215,6 @@ void AddOptions(CLI::App& sub, Options& options) {
           "when the work was first asked for: older than the service remembers is refused");
   AddDuration(sub, "--record-timeout", options.record_timeout,
               "how long to go on telling the service how it ended [2m]");
-  sub.add_option("--holder", options.holder, "who runs it, for people [user@host/process]")
-      ->type_name("NAME");
   sub.add_flag("-v,--verbose", options.verbose, "say whether it ran here or was replayed");
 }
 
@@ -257,9 +229,6 @@ void AddOnce(Cli& cli) {
       "LATCHKEY_KEY, LATCHKEY_NAMESPACE, LATCHKEY_FENCING_TOKEN, LATCHKEY_MODE,\n"
       "LATCHKEY_DOWNSTREAM_KEY, LATCHKEY_ATTEMPT_NUMBER and LATCHKEY_CHECKPOINT.",
       [options](Session& session) {
-        if (options->holder.empty()) {
-          options->holder = UserAtHost() + "/" + std::to_string(getpid());
-        }
         signal(SIGPIPE, SIG_IGN);  // who reads our output may go; the command's end still counts
         return OnceRun(*options, session).Run();
       },

@@ -55,15 +55,13 @@ void AddResolve(Cli& cli) {
               "  latchkey resolve order:77 --token=42 --outcome=succeeded --reference=ch_9 \\\n"
               "      --reason=\"found in the provider's list, ticket 118\"",
               [options](Session& session) { return Resolve(*options, session); });
-  AddKey(sub, options->change.key);
-  AddExpectedToken(sub, options->change.token);
+  AddKeyChange(sub, options->change);
   sub.add_option("--outcome", options->outcome,
                  "succeeded: it happened; rejected: it was refused for good; not-executed: nothing "
                  "happened, the key is free again")
       ->required()
       ->check(CLI::IsMember({"succeeded", "rejected", "not-executed"}))
       ->type_name("OUTCOME");
-  AddAudit(sub, options->change.audit);
   sub.add_option("--code", options->code, "the result's code")->type_name("CODE");
   sub.add_option("--reference", options->reference, "what the provider calls the effect")
       ->type_name("REFERENCE");

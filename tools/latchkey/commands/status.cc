@@ -16,6 +16,14 @@ std::string InUnits(std::uint64_t bytes) {
   return std::to_string(bytes) + " " + kUnits[unit];
 }
 
+Cell RestoreDoubt(const Status& status) {
+  if (!status.restore_in_doubt()) return "none";
+  return {"open: restored " + FormatTime(status.restored_at()) + ", and nothing is known of " +
+              FormatTime(status.unknown_since()) +
+              " and later; once that is settled, end it with `latchkey clear-restore-doubt`",
+          Tint::kRed};
+}
+
 Table Server(const Status& status) {
   Table table({{""}, {""}});
   const auto add = [&table](const char* name, Cell value) { table.Add({name, std::move(value)}); };
@@ -35,9 +43,8 @@ Table Server(const Status& status) {
   if (status.clock_in_doubt()) {
     add("clock", {"the wall clock has stepped, and is not trusted yet", Tint::kRed});
   }
-  if (status.restore_in_doubt()) {
-    add("restore", {"the doubt of a restore is not cleared", Tint::kRed});
-  }
+  add("restore doubt", RestoreDoubt(status));
+  if (status.backup_running()) add("backup", "is being made");
   return table;
 }
 
@@ -62,10 +69,46 @@ Table Namespaces(const Status& status) {
   return table;
 }
 
+// What is used of a quota, red when that is all of it.
+Cell Use(const std::string& used, const std::string& most, bool all) {
+  return {used + " of " + most, all ? Tint::kRed : Tint::kNone};
+}
+
+std::vector<Cell> QuotasOf(const Status::Namespace& one) {
+  const auto number = [](std::uint64_t value) { return std::to_string(value); };
+  const std::string none = "no quota";
+  const std::uint64_t live = one.held() + one.in_doubt();
+  Cell records = Use(number(live), number(one.live_records_max()), live >= one.live_records_max());
+  Cell bytes = Use(InUnits(one.stored_bytes()), InUnits(one.stored_bytes_max()),
+                   one.stored_bytes() >= one.stored_bytes_max());
+  Cell waiters =
+      Use(number(one.waiters()), number(one.waiters_max()), one.waiters() >= one.waiters_max());
+  if (one.name() == "*") {  // stands for many, each of which has its own
+    records = number(one.live_records_max()) + " each";
+    bytes = InUnits(one.stored_bytes_max()) + " each";
+    waiters = number(one.waiters_max()) + " each";
+  }
+  const std::uint64_t rate = one.new_keys_per_second_max();
+  return {Printable(one.name()), std::move(records),
+          one.stored_bytes_max() == 0 ? none : std::move(bytes),
+          rate == 0 ? none : number(rate) + "/s",
+          one.waiters_max() == 0 ? none : std::move(waiters)};
+}
+
+Table Quotas(const Status& status) {
+  Table table({{"NAMESPACE"},
+               {"LIVE RECORDS", Align::kRight},
+               {"ON THE DISK", Align::kRight},
+               {"NEW KEYS", Align::kRight},
+               {"WAITING CALLS", Align::kRight}});
+  for (const auto& one : status.namespaces()) table.Add(QuotasOf(one));
+  return table;
+}
+
 }  // namespace
 
 void AddStatus(Cli& cli) {
-  cli.Add("status", "Show how the server does: store, limits, namespaces",
+  cli.Add("status", "Show how the server does: store, doubt of a restore, namespaces, quotas",
           "  latchkey status --output=json | jq .limits", [](Session& session) -> int {
             Service service(session.connection);
             auto answer = service.Call(service.admin(), &v1::AdminService::Stub::GetServerStatus,
@@ -77,6 +120,8 @@ void AddStatus(Cli& cli) {
               session.output.Lines(Server(*answer));
               session.output.Text("\n");
               session.output.Lines(Namespaces(*answer));
+              session.output.Text("\n");
+              session.output.Lines(Quotas(*answer));
             }
             return kDone;
           });
