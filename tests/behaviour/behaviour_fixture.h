@@ -164,7 +164,7 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
 // Every case of a file runs over every store; a program of their own runs them over stores that
 // servers share.
 #ifdef LATCHKEY_OVER_SHARED_STORES
-#define LATCHKEY_TESTED_STORES testing::Values("shared", "etcd", "etcd_session")
+#define LATCHKEY_TESTED_STORES testing::Values("shared", "shared_session", "etcd")
 #define LATCHKEY_UNARY_STORES testing::Values("shared", "etcd")
 #define LATCHKEY_DURABLE_STORES testing::Values("etcd")
 #else

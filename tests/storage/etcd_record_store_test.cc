@@ -1,31 +1,17 @@
 // What the etcd store promises beyond the suite: several servers, batches at their bounds, tokens,
-// outcomes that nobody knows, and what it refuses.
+// and what is told and reclaimed.
 #include "storage/etcd/etcd_record_store.h"
 
-#include <algorithm>
-#include <cstdlib>
-#include <fstream>
 #include <map>
 #include <set>
-#include <thread>
 
-#include "base/clock.h"
 #include "base/fake_clock.h"
 #include "base/mutex.h"
 #include "storage/etcd/compactor.h"
-#include "tests/storage/test_records.h"
-#include "tests/support/certificates.h"
-#include "tests/support/temporary_directory.h"
-#include "tools/process/etcd_cluster.h"
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "tests/storage/etcd_store_fixture.h"
 
 namespace latchkey::storage {
 namespace {
-
-using Outcome = WriteResult::Outcome;
-using std::chrono_literals::operator""ms;
-using std::chrono_literals::operator""s;
 
 // Remembers what a watch told.
 class Told {
@@ -66,50 +52,6 @@ class Told {
   Live live_ GUARDED_BY(mutex_);
   bool complete_ GUARDED_BY(mutex_) = false;
   int begun_ GUARDED_BY(mutex_) = 0;
-};
-
-class EtcdRecordStoreTest : public ::testing::Test {
- protected:
-  void StartCluster(const EtcdClusterOptions& options = {}) {
-    auto started = EtcdCluster::Start(directory_.path(), options);
-    ASSERT_TRUE(started.ok()) << started.status();
-    cluster_ = *std::move(started);
-  }
-  EtcdOptions Options() {
-    EtcdOptions options;
-    for (std::size_t i = 0; i < cluster_->size(); ++i) {
-      options.endpoints.push_back(cluster_->address(i));
-    }
-    return options;
-  }
-  std::unique_ptr<EtcdRecordStore> Open() {
-    if (cluster_ == nullptr) StartCluster();
-    return Open(Options());
-  }
-  std::unique_ptr<EtcdRecordStore> Open(const EtcdOptions& options) {
-    auto opened = EtcdRecordStore::Open(options, clock_);
-    EXPECT_TRUE(opened.ok()) << opened.status();
-    return opened.ok() ? *std::move(opened) : nullptr;
-  }
-  void PutBytes(const std::string& key, const std::string& value) {
-    EtcdClient client(Options(), clock_);
-    etcdserverpb::TxnRequest txn;
-    auto& put = *txn.add_success()->mutable_request_put();
-    put.set_key(key);
-    put.set_value(value);
-    ASSERT_TRUE(client.Txn(txn).ok());
-  }
-  static WriteResult CommitOne(RecordStore& store, const Write& write) {
-    const auto results = store.Commit(std::vector{write});
-    EXPECT_TRUE(results.ok()) << results.status();
-    return results.ok() ? results->front() : WriteResult();
-  }
-
-  const Record held_ = MakeRecord(State::HELD, 1, "h");
-  const Record done_ = MakeRecord(State::COMPLETED, 1, "d");
-  SystemClock clock_;
-  TemporaryDirectory directory_;
-  std::unique_ptr<EtcdCluster> cluster_;
 };
 
 TEST_F(EtcdRecordStoreTest, OfTwoServersThatWriteAKeyOneGetsAConflictWithWhatIsThere) {
@@ -233,49 +175,6 @@ TEST_F(EtcdRecordStoreTest, TokensRiseOverServersAndWhenTheirFloorIsRaised) {
             before.record->fencing_token());
 }
 
-TEST_F(EtcdRecordStoreTest, WhatAFrozenClusterDidIsNotKnownAndIsReadLater) {
-  StartCluster();
-  EtcdOptions options = Options();
-  options.request_timeout = 200ms;
-  options.read_patience = 400ms;
-  const auto store = Open(options);
-  cluster_->process(0).Freeze();
-  EXPECT_EQ(CommitOne(*store, Grant("k", held_)).outcome, Outcome::kUnknown);
-  EXPECT_FALSE(store->Load(std::vector<std::string>{"k"}).ok());
-  const Write check{.store_key = "k", .check_only = true};
-  EXPECT_EQ(CommitOne(*store, check).outcome, Outcome::kUnknown);
-  EXPECT_FALSE(store->FreeSpace().has_value());
-  cluster_->process(0).Thaw();
-  absl::StatusOr<std::vector<Loaded>> loaded = absl::UnavailableError("");
-  for (int i = 0; i < 100 && !loaded.ok(); ++i) loaded = store->Load(std::vector<std::string>{"k"});
-  ASSERT_TRUE(loaded.ok()) << loaded.status();
-  const WriteResult next = CommitOne(*store, Put("k", done_, (*loaded)[0].revision));
-  if (next.outcome != Outcome::kCommitted) {
-    // The write of before has come in between, which the condition shows.
-    ASSERT_EQ(next.outcome, Outcome::kConflict);
-    EXPECT_EQ(next.current.record->holder_id(), "h");
-  }
-}
-
-TEST_F(EtcdRecordStoreTest, GoesOnWithAnotherMemberWhenOneDies) {
-  StartCluster({.members = 3});
-  const auto store = Open();
-  ASSERT_EQ(CommitOne(*store, Put("a", held_)).outcome, Outcome::kCommitted);
-  for (std::size_t victim = 0; victim < 3; ++victim) {
-    cluster_->process(victim).Kill();
-    const std::string key = "b" + std::to_string(victim);
-    WriteResult result;
-    for (int i = 0; i < 100 && result.outcome == Outcome::kUnknown; ++i) {
-      result = CommitOne(*store, Put(key, held_));
-    }
-    // One that was unknown may have gone in, and the next try then finds it.
-    EXPECT_NE(result.outcome, Outcome::kUnknown);
-    EXPECT_NE((*store->Load(std::vector<std::string>{key}))[0].revision, 0u);
-    ASSERT_TRUE(cluster_->Restart(victim).ok());
-    ASSERT_TRUE(cluster_->Await(victim).ok());
-  }
-}
-
 TEST_F(EtcdRecordStoreTest, TellsWhatIsLiveAndWhatBecomesOfIt) {
   const auto one = Open();
   const auto two = Open();
@@ -374,38 +273,6 @@ TEST_F(EtcdRecordStoreTest, WhatNobodyCanSeeAnyMoreIsReclaimedByOneServer) {
   EXPECT_EQ(judged, 1) << "the next round begins after a rest";
 }
 
-TEST_F(EtcdRecordStoreTest, DeploymentsWithOtherPrefixesDoNotMeet) {
-  StartCluster();
-  EtcdOptions options = Options();
-  const auto one = Open(options);
-  options.prefix = "latchkey2";
-  const auto two = Open(options);
-  CommitOne(*one, Put("a", held_));
-  EXPECT_EQ((*two->Load(std::vector<std::string>{"a"}))[0].revision, 0u);
-  EXPECT_TRUE(two->Scan({})->empty());
-  EXPECT_EQ(CommitOne(*two, Put("a", held_)).outcome, Outcome::kCommitted);
-}
-
-TEST_F(EtcdRecordStoreTest, RefusesWhatItDidNotWriteAndWhatIsNewer) {
-  StartCluster();
-  const auto refused = [&](const std::string& prefix) {
-    EtcdOptions options = Options();
-    options.prefix = prefix;
-    const auto opened = EtcdRecordStore::Open(options, clock_);
-    return opened.ok()
-               ? std::string("opened")
-               : std::string(absl::IsFailedPrecondition(opened.status()) ? opened.status().message()
-                                                                         : "another error");
-  };
-  PutBytes("foreign/key", "value");
-  EXPECT_THAT(refused("foreign"), testing::HasSubstr("was not written by latchkeyd"));
-  PutBytes("mine/format", "something");
-  EXPECT_THAT(refused("mine"), testing::HasSubstr("was not written by latchkeyd"));
-  PutBytes("newer/format", "2");
-  EXPECT_THAT(refused("newer"), testing::HasSubstr("has format 2, and this latchkeyd knows 1"));
-  EXPECT_EQ(refused("new"), "opened");
-}
-
 TEST_F(EtcdRecordStoreTest, ForeignBytesUnderAKeyAreACorruptRecordOfThatKeyOnly) {
   const auto store = Open();
   CommitOne(*store, Put("a", held_));
@@ -427,96 +294,6 @@ TEST_F(EtcdRecordStoreTest, TheStateIsTakenOnlyFromWhoeverHasReadTheLastOne) {
   EXPECT_EQ(state.restored_at_nanos(), 5);
   state.set_version(state.version() + 1);
   EXPECT_TRUE(two->SaveState(state).ok());
-}
-
-TEST_F(EtcdRecordStoreTest, SaysWhenTheDatabaseIsNearlyFull) {
-  StartCluster({.arguments = {"--quota-backend-bytes=4194304"}});
-  EtcdOptions options = Options();
-  options.quota_bytes = 4 << 20;
-  const auto store = Open(options);
-  const auto before = store->FreeSpace();
-  ASSERT_TRUE(before.has_value());
-  EXPECT_EQ(before->total_bytes, std::uint64_t{4} << 20);
-  Record large = done_;
-  large.mutable_result()->set_payload(std::string(std::size_t{1} << 19, 'x'));
-  for (int i = 0; i < 100 && store->FreeSpace()->free_bytes > 0; ++i) {
-    const Outcome outcome = CommitOne(*store, Put("large" + std::to_string(i), large)).outcome;
-    ASSERT_TRUE(outcome == Outcome::kCommitted || outcome == Outcome::kRefused);
-  }
-  EXPECT_EQ(store->FreeSpace()->free_bytes, 0u);
-}
-
-TEST_F(EtcdRecordStoreTest, SpeaksTlsAndShowsItsCertificate) {
-  const TestCertificate authority = TestCertificate::MakeAuthority("etcd");
-  const TestCertificate member =
-      authority.Issue({.common_name = "member", .alternative_names = "IP:127.0.0.1"});
-  const TestCertificate client = authority.Issue({.common_name = "latchkeyd"});
-  const auto file = [&](const std::string& name, const std::string& text) {
-    std::ofstream(directory_ / name) << text;
-    return directory_ / name;
-  };
-  StartCluster(
-      {.tls = true,
-       .arguments = {"--cert-file=" + file("cert", member.pem()),
-                     "--key-file=" + file("key", member.key_pem()),
-                     "--trusted-ca-file=" + file("ca", authority.pem()), "--client-cert-auth"}});
-  EtcdOptions options = Options();
-  options.request_timeout = 1s;
-  options.read_patience = 1s;
-  options.ca = authority.pem();
-  EXPECT_FALSE(EtcdRecordStore::Open(options, clock_).ok()) << "no certificate was shown";
-  options.certificate = client.pem();
-  options.key = client.key_pem();
-  options.read_patience = 20s;
-  const auto store = Open(options);
-  ASSERT_NE(store, nullptr);
-  EXPECT_EQ(CommitOne(*store, Grant("k", held_)).outcome, Outcome::kCommitted);
-  options.read_patience = 1s;
-  options.ca = TestCertificate::MakeAuthority("another").pem();
-  EXPECT_FALSE(EtcdRecordStore::Open(options, clock_).ok()) << "another authority";
-}
-
-TEST_F(EtcdRecordStoreTest, NamesItsUserAndGetsANewTokenWhenTheOldOneIsWorthNothing) {
-  StartCluster({.arguments = {"--auth-token-ttl=1"}});
-  const auto etcdctl = [&](const std::string& words) {
-    return std::system(("ETCDCTL_API=3 etcdctl --endpoints=" + cluster_->address(0) + " " + words +
-                        " >/dev/null 2>&1")
-                           .c_str());
-  };
-  if (etcdctl("version") != 0) GTEST_SKIP() << "there is no etcdctl";
-  ASSERT_EQ(etcdctl("user add root:secret"), 0);
-  ASSERT_EQ(etcdctl("user grant-role root root"), 0);
-  ASSERT_EQ(etcdctl("auth enable"), 0);
-  EtcdOptions options = Options();
-  options.read_patience = 1s;
-  EXPECT_FALSE(EtcdRecordStore::Open(options, clock_).ok());
-  options.user = "root";
-  options.password = "wrong";
-  EXPECT_FALSE(EtcdRecordStore::Open(options, clock_).ok());
-  options.password = "secret";
-  const auto store = Open(options);
-  ASSERT_EQ(CommitOne(*store, Grant("a", held_)).outcome, Outcome::kCommitted);
-  // Tokens do not outlive their member's process.
-  cluster_->process(0).Kill();
-  ASSERT_TRUE(cluster_->Restart(0).ok());
-  WriteResult result;
-  for (int i = 0; i < 20 && result.outcome != Outcome::kCommitted; ++i) {
-    result = CommitOne(*store, Grant("b" + std::to_string(i), held_));
-  }
-  EXPECT_EQ(result.outcome, Outcome::kCommitted);
-}
-
-TEST(EtcdAddressTest, NamesMembersAndAPrefix) {
-  const auto two = ParseEtcdAddress("etcd://a:1,b.example:2379");
-  ASSERT_TRUE(two.ok());
-  EXPECT_THAT(two->endpoints, testing::ElementsAre("a:1", "b.example:2379"));
-  EXPECT_EQ(two->prefix, "latchkey");
-  EXPECT_EQ(ParseEtcdAddress("etcd://a:1/team/locks")->prefix, "team/locks");
-  EXPECT_EQ(ParseEtcdAddress("etcd://a:1/")->prefix, "latchkey");
-  for (const char* wrong : {"etcd:", "etcd://", "etcd://a", "etcd://a:", "etcd://a:b", "etcd://:1",
-                            "etcd://a:1,", "etcd://a:1/with space", "http://a:1"}) {
-    EXPECT_FALSE(ParseEtcdAddress(wrong).ok()) << wrong;
-  }
 }
 
 }  // namespace

@@ -38,8 +38,10 @@ class Member:
         with open(self.directory / f"{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(
                 [ETCD, f"--name={self.name}", f"--data-dir={self.directory}/{self.name}",
-                 f"--listen-client-urls=http://{self.client}", f"--advertise-client-urls=http://{self.client}",
-                 f"--listen-peer-urls=http://{self.peer}", f"--initial-advertise-peer-urls=http://{self.peer}",
+                 f"--listen-client-urls=http://{self.client}",
+                 f"--advertise-client-urls=http://{self.client}",
+                 f"--listen-peer-urls=http://{self.peer}",
+                 f"--initial-advertise-peer-urls=http://{self.peer}",
                  f"--initial-cluster={cluster}", "--logger=zap", "--log-level=warn"],
                 stdout=log, stderr=log, preexec_fn=die_with_parent)
 
@@ -68,9 +70,8 @@ class Run(Rig):
 
     def start_latchkeyd(self, place):
         store = "etcd://" + ",".join(member.client for member in self.members)
-        server = Server(self.programs / self.server_program, self.addresses[place], self.directory, {}, self.log,
-                        store, f"latchkeyd{place}")
-        return server
+        return Server(self.programs / self.server_program, self.addresses[place], self.directory, {},
+                      self.log, store, f"latchkeyd{place}")
 
     def await_serving(self, server):
         if not server.await_serving(30):
@@ -257,8 +258,8 @@ def main():
         if totals[exercised] == 0:
             print(f"NOT EXERCISED: {exercised}")
             good = False
-    print(f"seeds={totals['seeds']} reopenings=0 kills={totals['kills']} pauses={totals['pauses']} lost_replies=0 "
-          f"acknowledged={totals['acknowledged']} violations={totals['violations']}")
+    print(f"seeds={totals['seeds']} reopenings=0 kills={totals['kills']} pauses={totals['pauses']} "
+          f"lost_replies=0 acknowledged={totals['acknowledged']} violations={totals['violations']}")
     return 0 if good else 1
 
 
