@@ -165,13 +165,9 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
 // servers share.
 #ifdef LATCHKEY_OVER_SHARED_STORES
 #define LATCHKEY_TESTED_STORES testing::Values("shared", "shared_session", "etcd")
-#define LATCHKEY_UNARY_STORES testing::Values("shared", "etcd")
-#define LATCHKEY_DURABLE_STORES testing::Values("etcd")
 #else
 #define LATCHKEY_TESTED_STORES \
   testing::Values("memory", "rocksdb", "memory_session", "rocksdb_session")
-#define LATCHKEY_UNARY_STORES testing::Values("memory", "rocksdb")
-#define LATCHKEY_DURABLE_STORES testing::Values("rocksdb")
 #endif
 #define RUN_OVER_EVERY_STORE(Suite)                               \
   INSTANTIATE_TEST_SUITE_P(Stores, Suite, LATCHKEY_TESTED_STORES, \

@@ -7,7 +7,7 @@ namespace latchkey {
 namespace {
 
 class RestartTest : public BehaviourTest {};
-INSTANTIATE_TEST_SUITE_P(Stores, RestartTest, LATCHKEY_DURABLE_STORES,
+INSTANTIATE_TEST_SUITE_P(Stores, RestartTest, testing::Values("rocksdb"),
                          [](const auto& parameter) { return std::string(parameter.param); });
 
 TEST_P(RestartTest, CompletedKeysStayCompleted) {
