@@ -100,18 +100,6 @@ class BenchTest(unittest.TestCase):
                 self.assertGreater(row["latchkey_session_ratio"], 0)
         self.check_chart("peers", "postgresql", "redis-everysec")
 
-    def test_cluster(self):
-        rows, _ = self.run_bench("cluster", "--transports=session")
-        peers = {"etcd-lock", "etcd-txn"}
-        self.assertEqual({row["system"] for row in rows}, peers | {"latchkey x1", "latchkey x3"})
-        self.assertEqual({row["part"] for row in rows}, {"1 member", "3 members"})
-        for row in rows:
-            self.check_rate(row, "flows_per_second")
-            if row["system"] not in peers:
-                self.assertGreater(row["etcd-lock_ratio"], 0)
-                self.assertGreater(row["etcd-txn_ratio"], 0)
-        self.check_chart("cluster", "etcd-lock", "latchkey x3")
-
     def test_scale(self):
         # libfaketime and a sanitizer both want to be the first library.
         sanitized = os.environ.get("LATCHKEY_SANITIZER")
