@@ -48,6 +48,9 @@ class FaultyRecordStore final : public RecordStore {
     return store_.CreateBackup(order);
   }
   bool exclusive() const override { return store_.exclusive(); }
+  std::unique_ptr<LiveWatch> WatchLive(std::function<void(LiveChanges)> hear) override {
+    return store_.WatchLive(std::move(hear));
+  }
   std::optional<Space> FreeSpace() override { return store_.FreeSpace(); }
   std::optional<std::uint64_t> StoredBytes(std::string_view name_space) override {
     return store_.StoredBytes(name_space);

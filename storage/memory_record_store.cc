@@ -20,6 +20,20 @@ namespace {
 
 }  // namespace
 
+class MemoryRecordStore::Watch final : public LiveWatch {
+ public:
+  Watch(MemoryRecordStore& store, std::function<void(LiveChanges)> hears)
+      : hear(std::move(hears)), store_(store) {}
+  ~Watch() override {
+    MutexLock lock(store_.mutex_);
+    store_.watches_.erase(this);
+  }
+  const std::function<void(LiveChanges)> hear;
+
+ private:
+  MemoryRecordStore& store_;
+};
+
 absl::StatusOr<std::vector<Loaded>> MemoryRecordStore::Load(
     std::span<const std::string> store_keys) {
   MutexLock lock(mutex_);
@@ -57,6 +71,9 @@ absl::StatusOr<StoreState> MemoryRecordStore::LoadState() {
 
 absl::Status MemoryRecordStore::SaveState(const StoreState& state) {
   MutexLock lock(mutex_);
+  if (sharing_ == Sharing::kShared && state.version() != state_.version() + 1) {
+    return absl::AbortedError("another server has saved the store's state");
+  }
   state_ = state;
   return absl::OkStatus();
 }
@@ -83,6 +100,27 @@ absl::Status MemoryRecordStore::RaiseTokens(std::uint64_t to) {
   return absl::OkStatus();
 }
 
+std::unique_ptr<LiveWatch> MemoryRecordStore::WatchLive(std::function<void(LiveChanges)> hear) {
+  if (sharing_ == Sharing::kExclusive) return nullptr;
+  auto watch = std::make_unique<Watch>(*this, std::move(hear));
+  MutexLock lock(mutex_);
+  LiveChanges all{.begins = true, .complete = true};
+  for (const auto& [store_key, entry] : entries_) {
+    if (entry.live) all.changes.push_back({store_key, LoadLocked(store_key)});
+  }
+  watch->hear(std::move(all));
+  watches_.insert(watch.get());
+  return watch;
+}
+
+void MemoryRecordStore::Tell(const std::string& store_key, bool was_live, bool is_live) {
+  if (watches_.empty() || (!was_live && !is_live)) return;
+  Loaded loaded;
+  loaded.revision = last_revision_;
+  if (is_live) loaded = LoadLocked(store_key);
+  for (Watch* watch : watches_) watch->hear({.complete = true, .changes = {{store_key, loaded}}});
+}
+
 void MemoryRecordStore::PutBytes(const std::string& store_key, std::string bytes) {
   MutexLock lock(mutex_);
   entries_[store_key] = {std::move(bytes), ++last_revision_, true};
@@ -105,14 +143,22 @@ WriteResult MemoryRecordStore::Apply(const Write& write) {
     return result;
   }
   result.outcome = WriteResult::Outcome::kCommitted;
+  if (write.check_only) {
+    result.revision = revision;
+    return result;
+  }
+  const bool was_live = stored != entries_.end() && stored->second.live;
+  ++last_revision_;
   if (write.record == nullptr) {
     entries_.erase(write.store_key);
+    Tell(write.store_key, was_live, false);
     return result;
   }
   if (write.assign_token) result.token = ++last_token_;
-  result.revision = ++last_revision_;
+  result.revision = last_revision_;
   entries_[write.store_key] = {EncodeWrite(write, result.token), result.revision,
                                IsLive(*write.record)};
+  Tell(write.store_key, was_live, IsLive(*write.record));
   return result;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,8 @@ class MemoryRecordStore final : public RecordStore {
   std::optional<std::uint64_t> StoredBytes(std::string_view name_space) override;
   absl::Status RaiseTokens(std::uint64_t to) override;
   bool exclusive() const override { return sharing_ == Sharing::kExclusive; }
+  // Of a shared one: each change is told before its Commit returns.
+  std::unique_ptr<LiveWatch> WatchLive(std::function<void(LiveChanges)> hear) override;
   absl::Status Close() override { return absl::OkStatus(); }
 
   // For tests: puts these bytes where the record of `store_key` would be. It counts as live.
@@ -43,6 +47,9 @@ class MemoryRecordStore final : public RecordStore {
     bool live = false;
   };
 
+  class Watch;
+
+  void Tell(const std::string& store_key, bool was_live, bool is_live) REQUIRES(mutex_);
   Loaded LoadLocked(const std::string& store_key) const REQUIRES(mutex_);
   WriteResult Apply(const Write& write) REQUIRES(mutex_);
 
@@ -52,6 +59,7 @@ class MemoryRecordStore final : public RecordStore {
   Revision last_revision_ GUARDED_BY(mutex_) = 0;
   std::uint64_t last_token_ GUARDED_BY(mutex_) = 0;
   StoreState state_ GUARDED_BY(mutex_);
+  std::set<Watch*> watches_ GUARDED_BY(mutex_);
 };
 
 }  // namespace latchkey::storage

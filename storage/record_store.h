@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -44,16 +45,19 @@ struct Write {
   // The record holds a new grant: the store gives it the next fencing token, in place of
   // record->fencing_token().
   bool assign_token = false;
+  // Changes nothing: asks only whether `expected` is still the revision. Shared stores only.
+  bool check_only = false;
 };
 
 struct WriteResult {
   enum class Outcome {
     kCommitted,  // durable
     kConflict,   // the store has another revision; `current` is what it has; nothing was changed
-    kUnknown,    // may or may not be durable: read again before deciding anything
+    kUnknown,    // may or may not be durable, or become so: read again before deciding anything
+    kRefused,    // nothing was changed, nor will be: the store has no room for it
   };
   Outcome outcome = Outcome::kUnknown;
-  Revision revision = 0;    // with kCommitted: the new revision
+  Revision revision = 0;    // with kCommitted: the new revision; of a check, the one it asked about
   std::uint64_t token = 0;  // with kCommitted and assign_token: the token given
   Loaded current;           // with kConflict
 };
@@ -69,6 +73,31 @@ struct ScanRequest {
 struct Scanned {
   std::string store_key;
   Loaded loaded;
+};
+
+// What became of a live record, whoever did it.
+struct LiveChange {
+  std::string store_key;
+  // As it is now. Without a record and not corrupt: it is not live any more; whether it is
+  // completed or gone is not said, and has to be read. The revision is then that of the change;
+  // those of one key only rise.
+  Loaded loaded;
+};
+
+// What a shared store tells of live records: first all of them, then every change.
+struct LiveChanges {
+  // All that is live is told anew from here: what is not named until `complete` is not live.
+  bool begins = false;
+  // Every record that was live when this began has been named.
+  bool complete = false;
+  // Each key's in the order in which they were committed.
+  std::vector<LiveChange> changes = {};
+};
+
+// Ends with this object: nothing is told any more once the destructor has returned.
+class LiveWatch {
+ public:
+  virtual ~LiveWatch() = default;
 };
 
 // What a backup is to be.
@@ -98,6 +127,8 @@ struct BackupMade {
 // Errors: a status that is not OK (but for Scan's DATA_LOSS, and CreateBackup's) from any call of
 // an exclusive store means that the store has failed. It latches: from then on every call fails,
 // nothing further becomes durable, and only a new process on the same data goes on (invariant D4).
+// A shared store that cannot be reached answers UNAVAILABLE and may answer again the next time;
+// FAILED_PRECONDITION means that it is not what it was, and latches.
 class RecordStore {
  public:
   virtual ~RecordStore() = default;
@@ -107,10 +138,11 @@ class RecordStore {
   virtual absl::StatusOr<std::vector<Loaded>> Load(std::span<const std::string> store_keys) = 0;
 
   // Writes, each on its own condition, and returns when every write that it calls kCommitted is
-  // durable. No key may appear twice. Tokens are given in the order of the writes, and are higher
-  // than any that an earlier, answered Commit gave, whatever thread made it. An exclusive store has
-  // one writer for each key, which knows the current revision, so it does not look and never
-  // answers kConflict: a wrong `expected` is a bug of the caller, and what comes of it is not said.
+  // durable. No key may appear twice. Tokens are given in the order of the writes (by a shared
+  // store only as far as it takes them in one step), and are higher than any that an earlier,
+  // answered Commit gave, whatever thread or process made it. An exclusive store has one writer for
+  // each key, which knows the current revision, so it does not look and never answers kConflict: a
+  // wrong `expected` is a bug of the caller, and what comes of it is not said.
   virtual absl::StatusOr<std::vector<WriteResult>> Commit(std::span<const Write> writes) = 0;
 
   // Reads records in order of store key. Pages of one scan may be of different moments. DATA_LOSS,
@@ -120,10 +152,12 @@ class RecordStore {
 
   // What is kept beside the records; all zero in a new store.
   virtual absl::StatusOr<StoreState> LoadState() = 0;
-  // Replaces it; durable on return.
+  // Replaces it; durable on return. A shared store takes it only if its `version` is one above that
+  // of what is stored, else ABORTED: another process has saved since, so load it and try again.
   virtual absl::Status SaveState(const StoreState& state) = 0;
 
-  // No token above this one was ever given. 0 in a new store.
+  // No token above this one was ever given. 0 in a new store. On a shared store: as far as this
+  // process knows; none that was given before the last Load began is above it.
   virtual std::uint64_t HighestToken() = 0;
   // Gives no token up to this one any more; durable on return. Never lowers anything.
   virtual absl::Status RaiseTokens(std::uint64_t to) = 0;
@@ -141,6 +175,12 @@ class RecordStore {
   // Whether this process is the only writer.
   virtual bool exclusive() const = 0;
 
+  // Of a shared store: tells `hear` what is live and how that changes, on one thread, which may
+  // wait in it; it must not call the store. Null where nothing is told, as on an exclusive store.
+  virtual std::unique_ptr<LiveWatch> WatchLive(std::function<void(LiveChanges)> /*hear*/) {
+    return nullptr;
+  }
+
   // Free and reserved bytes on the store's file system, where it has one.
   struct Space {
     std::uint64_t free_bytes = 0;
@@ -156,6 +196,12 @@ class RecordStore {
   // Syncs and closes. Called once, after the last other call.
   virtual absl::Status Close() = 0;
 };
+
+// Whether this answer means that the store has failed for good, and not only that it did not
+// answer.
+inline bool HasFailed(const RecordStore& store, const absl::Status& answer) {
+  return !answer.ok() && (store.exclusive() || absl::IsFailedPrecondition(answer));
+}
 
 // How much of a record nobody can see any more.
 enum class Expired {

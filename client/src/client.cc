@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "core.h"
+#include "failover_transport.h"
 #include "grpc_transport.h"
 #include "rpc_connection.h"
 #include "run_once.h"
@@ -72,11 +74,14 @@ void RunUnder(std::shared_ptr<Lease> lease, const AsyncWork& create, const Async
 Client Client::Connect(const std::string& target, ClientOptions options) {
   Bound(options.rpc_timeout);
   const auto runtime = std::make_shared<internal::SystemRuntime>();
-  internal::Link link{
-      .runtime = runtime,
-      .transport = internal::MakeGrpcTransport(target, options.transport, runtime, options),
-      .rpc_timeout = options.rpc_timeout,
-      .backoff = internal::Backoff(options.backoff_min, options.backoff_max)};
+  std::vector<std::shared_ptr<internal::Transport>> transports;
+  for (const std::string& address : internal::AddressesIn(target)) {
+    transports.push_back(internal::MakeGrpcTransport(address, options.transport, runtime, options));
+  }
+  internal::Link link{.runtime = runtime,
+                      .transport = internal::MakeFailoverTransport(std::move(transports)),
+                      .rpc_timeout = options.rpc_timeout,
+                      .backoff = internal::Backoff(options.backoff_min, options.backoff_max)};
   return Client(std::make_shared<internal::RpcConnection>(std::move(link)), std::move(options));
 }
 

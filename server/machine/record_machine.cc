@@ -103,9 +103,23 @@ Step GrantLock(KeyState& key, const v1::AcquireLockRequest& request, v1::Grant::
   return step;
 }
 
-Step ReplayGrant(const KeyState& key, const Context& context, v1::AcquireLockResponse* response) {
-  FillGrant(key, context, /*replayed=*/true, response);
+// On a shared store a renewal is written, so that no other process takes the lease for over.
+void CountRenewal(KeyState& key, Step& step) {
+  key.record->set_renewals(key.record->renewals() + 1);
+  key.lease_elsewhere = false;
+  step.durable = true;
+}
+
+// Where it is not known how much of the lease is left, it is renewed: less must not be promised
+// than was, and more must be known to all.
+Step ReplayGrant(KeyState& key, const Context& context, v1::AcquireLockResponse* response) {
   Step step;
+  if (key.lease_elsewhere) {
+    key.lease_deadline = std::max(
+        key.lease_deadline, context.now.monotonic + Duration(key.record->promised_lease_nanos()));
+    CountRenewal(key, step);
+  }
+  FillGrant(key, context, /*replayed=*/true, response);
   step.lease_deadline = key.lease_deadline;
   return step;
 }
@@ -306,6 +320,7 @@ Step Decide(KeyState& key, const v1::RenewLeaseRequest& request, const Context& 
                              : Duration(record.granted_lease_nanos());
   key.lease_deadline = std::max(key.lease_deadline, context.now.monotonic + lease);
   key.stall_extension = Duration::zero();
+  if (context.shared_store) CountRenewal(key, step);
   if (lease.count() > record.promised_lease_nanos() && !Mutated(Mutant::kLongerRenewalNotStored)) {
     record.set_promised_lease_nanos(lease.count());
     step.durable = true;

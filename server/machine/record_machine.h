@@ -72,6 +72,9 @@ struct KeyState {
   MonotonicTime lease_deadline;
   // By how much stalls have extended the lease since its last renewal. In memory only.
   Duration stall_extension = Duration::zero();
+  // While HELD: another process granted or last renewed the lease, so what is left of it is known
+  // there; here the longest it can be is. In memory only.
+  bool lease_elsewhere = false;
   // The newest grant has not been committed: its token is not known yet (record->fencing_token() is
   // 0). Until it is, only AcquireLock and CheckResult may be decided on this key.
   bool token_pending = false;
@@ -94,6 +97,8 @@ struct Context {
   const NamespaceSettings* settings = nullptr;
   // first_sent_at up to here is refused on an absent key.
   WallTime horizon;
+  // Several processes write to the store, so that each renewal is written for the others to see.
+  bool shared_store = false;
   // The highest token ever issued by the store, and so at least that of the key's record.
   std::uint64_t highest_token = 0;
   Restore restore;

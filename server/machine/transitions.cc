@@ -89,10 +89,12 @@ void ToHeld(KeyState& key, const v1::AcquireLockRequest& request, v1::Grant::Mod
   record.set_granted_lease_nanos(lease.count());
   record.set_promised_lease_nanos(lease.count());
   record.set_token_seen(false);
+  record.clear_renewals();
   if (record.fingerprint().empty()) record.set_fingerprint(request.fingerprint());
   record.set_state_since_nanos(ToNanos(context.now.retention));
   key.lease_deadline = context.now.monotonic + lease;
   key.stall_extension = Duration::zero();
+  key.lease_elsewhere = false;
   key.token_pending = true;
 }
 
@@ -115,6 +117,7 @@ void ToCompleted(KeyState& key, const Report& report, Duration payload_retention
   record.clear_granted_lease_nanos();
   record.clear_promised_lease_nanos();
   record.clear_token_seen();
+  record.clear_renewals();
   Suspect(record, step);
 }
 

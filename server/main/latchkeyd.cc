@@ -16,13 +16,12 @@
 #include "server/main/credentials.h"
 #include "server/main/event_log.h"
 #include "server/main/listen_check.h"
+#include "server/main/open_store.h"
 #include "server/main/reload.h"
 #include "server/main/settings.h"
 #include "server/metrics/monitoring.h"
 #include "server/metrics/server_metrics.h"
 #include "server/service/server.h"
-#include "storage/memory_record_store.h"
-#include "storage/rocksdb/rocksdb_record_store.h"
 #include <spdlog/spdlog.h>
 
 namespace latchkey {
@@ -43,16 +42,6 @@ std::atomic<const Retention*> retention_of_store = nullptr;
 storage::Expired Expire(std::string_view store_key, storage::Record& record) {
   const Retention* retention = retention_of_store.load();
   return retention == nullptr ? storage::Expired::kNothing : retention->Expire(store_key, record);
-}
-
-absl::StatusOr<std::unique_ptr<storage::RecordStore>> OpenStore(const std::string& name) {
-  constexpr std::string_view kRocksDb = "rocksdb:";
-  if (!name.starts_with(kRocksDb)) return std::make_unique<storage::MemoryRecordStore>();
-  storage::RocksDbStoreOptions options;
-  options.expire = Expire;
-  auto opened = storage::RocksDbRecordStore::Open(name.substr(kRocksDb.size()), std::move(options));
-  if (!opened.ok()) return opened.status();
-  return std::unique_ptr<storage::RecordStore>(*std::move(opened));
 }
 
 void ExitSoon() {
@@ -134,7 +123,7 @@ int Serve(int argc, const char* const* argv, Settings settings) {
   ServerMetrics metrics(settings.server.namespaces);
   auto monitoring = StartMonitoring(settings.metrics_address, metrics);
   if (!monitoring.ok()) return CannotStart(monitoring.status());
-  auto store = OpenStore(settings.store);
+  auto store = OpenStore(settings, clock, Expire);
   if (!store.ok()) return CannotStart(store.status());
   StartLog(settings.log_level);
   EventLog event_log(settings.log_keys);

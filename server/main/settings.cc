@@ -12,6 +12,7 @@
 #include "server/machine/request_checks.h"
 #include "server/main/access_file.h"
 #include "server/main/one_line.h"
+#include "storage/etcd/etcd_options.h"
 #include <CLI/CLI.hpp>
 #include <toml++/toml.h>
 
@@ -59,9 +60,12 @@ struct Setting {
 };
 
 absl::Status SetStore(const std::string& value, Settings& settings) {
-  if (value != "memory:" && (!value.starts_with("rocksdb:") || value == "rocksdb:")) {
-    return absl::InvalidArgumentError("\"" + value +
-                                      "\" names no store; say rocksdb:DIRECTORY or memory:");
+  if (value.starts_with("etcd:")) {
+    if (auto parsed = storage::ParseEtcdAddress(value); !parsed.ok()) return parsed.status();
+  } else if (value != "memory:" && (!value.starts_with("rocksdb:") || value == "rocksdb:")) {
+    return absl::InvalidArgumentError(
+        "\"" + value +
+        "\" names no store; say rocksdb:DIRECTORY, etcd://HOST:PORT,HOST:PORT or memory:");
   }
   settings.store = value;
   return absl::OkStatus();
@@ -175,6 +179,26 @@ std::vector<Setting> CredentialSettings() {
   };
 }
 
+std::vector<Setting> EtcdSettingsList() {
+  using S = Settings;
+  return {
+      {"etcd_ca", "PEM file with the authorities of etcd's certificates; without it no TLS",
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.ca); }},
+      {"etcd_certificate", "PEM file with the certificate shown to etcd",
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.certificate); }},
+      {"etcd_key", "PEM file with its private key",
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.key); }},
+      {"etcd_user", "user of etcd, with etcd_password_file",
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.user); }},
+      {"etcd_password_file", "file with that user's password",
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.password_file); }},
+      {"etcd_quota_bytes", "what etcd's --quota-backend-bytes is [2147483648]",
+       [](const std::string& v, S& s) {
+         return Assign(ParseNumber(v, 1, UINT64_MAX), s.etcd.quota_bytes.emplace());
+       }},
+  };
+}
+
 std::vector<Setting> MakeSettings(Draft& draft) {
   using S = Settings;
   std::vector<Setting> all = {
@@ -187,7 +211,10 @@ std::vector<Setting> MakeSettings(Draft& draft) {
        "host and port of /metrics, /healthz and /readyz over HTTP, or off; port 0 takes a free one "
        "[off]",
        SetMetricsAddress},
-      {"store", "rocksdb:DIRECTORY, or memory: for trials [rocksdb:/var/lib/latchkey]", SetStore},
+      {"store",
+       "rocksdb:DIRECTORY, etcd://HOST:PORT,HOST:PORT/PREFIX, or memory: for trials "
+       "[rocksdb:/var/lib/latchkey]",
+       SetStore},
       {"partitions", "threads that decide; 1 to 64 [2]",
        [](const std::string& v, S& s) {
          return Assign(ParseNumber(v, 1, 64), s.server.partitions);
@@ -217,6 +244,7 @@ std::vector<Setting> MakeSettings(Draft& draft) {
       {"log_keys", "write keys into the log, not their hashes",
        [](const std::string& v, S& s) { return Assign(ParseBool(v), s.log_keys); }, true},
   };
+  for (Setting& setting : EtcdSettingsList()) all.push_back(std::move(setting));
   for (Setting& setting : CredentialSettings()) all.push_back(std::move(setting));
   for (const auto& [name, setting] : NamespaceSettingsByName()) {
     all.push_back(

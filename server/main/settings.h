@@ -14,10 +14,21 @@
 
 namespace latchkey {
 
+// How to speak to etcd, where it is the store. Files are PEM; all of it may be empty.
+struct EtcdSettings {
+  std::string ca;
+  std::string certificate;
+  std::string key;
+  std::string user;
+  std::string password_file;
+  std::optional<std::uint64_t> quota_bytes;
+};
+
 struct Settings {
   ServerOptions server;
-  // "rocksdb:DIRECTORY" or "memory:".
+  // "rocksdb:DIRECTORY", "etcd://HOST:PORT,..." or "memory:".
   std::string store = "rocksdb:/var/lib/latchkey";
+  EtcdSettings etcd;
   // Where /metrics, /healthz and /readyz are; empty: nowhere.
   std::string metrics_address;
   Duration drain_timeout = std::chrono::seconds(10);

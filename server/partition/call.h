@@ -14,6 +14,7 @@
 #include "server/machine/record_machine.h"
 #include "server/machine/refusal.h"
 #include "server/partition/trace_context.h"
+#include "storage/record_store.h"
 
 namespace google::protobuf {
 class Message;
@@ -112,7 +113,14 @@ struct EndWaits {};
 // Nothing is in doubt any more because of a restore: calls that waited for absent keys are granted.
 struct ServeAbsentKeys {};
 
-// What a partition is given to do.
-using Work = std::variant<Call*, CancelWait, UnsentGrant, EndWaits, ServeAbsentKeys>;
+// Over a shared store: what is known of a key with waiters has changed, or may have. Looks whether
+// one of them can be served.
+struct LookAgain {
+  std::string store_key;
+};
+
+// What a partition is given to do. What a shared store tells of live records comes to it, too.
+using Work = std::variant<Call*, CancelWait, UnsentGrant, EndWaits, ServeAbsentKeys, LookAgain,
+                          storage::LiveChanges>;
 
 }  // namespace latchkey

@@ -47,6 +47,22 @@ struct Partition::Entry {
   bool visited = false;
   bool staged = false;
   bool deferred = false;  // a call on it had to wait for the next batch, so all later ones do, too
+
+  // Over a shared store, see shared_rounds.cc. What is above is then what was last heard of the
+  // key; a key of which nothing was heard is taken for absent. It was so at some moment since then;
+  // unset: nobody knows.
+  std::optional<MonotonicTime> confirmed_at;
+  // The list of all that is live has named it.
+  bool told = true;
+  // The batch at hand: something was decided, and has to be confirmed; among it is a change;
+  // nothing more can be decided before. With a change: what the key was before.
+  bool asked = false;
+  bool changes = false;
+  bool busy = false;
+  std::unique_ptr<KeyState> saved;
+  storage::WriteResult::Outcome outcome{};
+  // Work on it is left for the next batch, which needs to know what this one has learned.
+  bool kept = false;
 };
 
 }  // namespace latchkey

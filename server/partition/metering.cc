@@ -18,7 +18,7 @@ void Partition::Measure(Entry& entry, const Step& step, State::State before, con
     meter.OnHoldEnded(now_.monotonic - entry.held_since);
   }
   if (step.granted) entry.held_since = now_.monotonic;
-  NoteDoubt(entry);
+  if (exclusive_) NoteDoubt(entry);
   if (step.duplicate_suspected) meter.OnDuplicateSuspected();
   if (step.late_outcome_kept) meter.OnLateOutcomeKept();
   if (!step.durable || call == nullptr) return;

@@ -12,7 +12,6 @@
 #include "server/partition/entry.h"
 #include "server/partition/fail_stop.h"
 #include "server/partition/live_counts.h"
-#include "server/partition/quotas.h"
 #include "server/partition/refusals.h"
 #include "server/partition/reply_gathering.h"
 #include "server/retention/retention.h"
@@ -36,6 +35,7 @@ const std::string& StoreKeyOf(const Work& work) {
 
 Partition::Partition(const PartitionEnvironment& environment)
     : environment_(environment),
+      exclusive_(environment.store->exclusive()),
       ended_attempts_(environment.limits->ended_attempt_memory, environment.limits->ended_attempts),
       last_process_(environment.clock->Monotonic()) {}
 
@@ -73,6 +73,10 @@ void Partition::Process(std::span<Work> work, bool more_queued, MonotonicTime ta
   restore_ = environment_.retention->restore();
   ExtendLeasesAfterStall();
   last_process_ = now_.monotonic;
+  if (!exclusive_) {
+    ProcessShared(backlog, work, !more_queued, std::min(now_.monotonic, taken_at), replies);
+    return;
+  }
   std::vector<Entry*> entries;
   entries.reserve(backlog.size() + work.size());
   if (environment_.fail_stop->tripped() || !Load(backlog, entries) || !Load(work, entries)) {
@@ -118,6 +122,8 @@ void Partition::ExtendLeasesAfterStall() {
     const Duration by = std::clamp(gap, Duration::zero(), std::max(most, Duration::zero()));
     key.stall_extension += by;
     key.lease_deadline += by;
+    // Other servers do not know of it, so nothing may be promised that relies on it.
+    if (!exclusive_ && by > Duration::zero()) key.lease_elsewhere = true;
     extended += by > Duration::zero() ? 1 : 0;
   }
   environment_.meter->OnStallExtensions(extended);
@@ -242,6 +248,7 @@ void Partition::LapseIfDue(Entry& entry, MonotonicTime arrived) {
   if (Mutated(Mutant::kExpiryOnWallClock)) now += WallLead() - wall_lead_at_start_;
 #endif
   if (!entry.held() || entry.state.lease_deadline > now) return;
+  if (!exclusive_) return DecideLapse(entry);
   const State::State before = entry.state_now();
   const Step step = CheckedLapse(entry.state, ContextFor(entry));
   environment_.meter->OnLapse(entry.name_space(), step.lapsed_started,
@@ -255,6 +262,13 @@ Context Partition::ContextFor(const Entry& entry) const {
   context.limits = environment_.limits;
   context.settings = entry.settings;
   context.highest_token = highest_token_;
+  if (!exclusive_) {
+    context.shared_store = true;
+    // What was heard of the key may be newer.
+    const std::uint64_t token =
+        entry.state.record.has_value() ? entry.state.record->fencing_token() : 0;
+    context.highest_token = std::max(highest_token_, token);
+  }
   context.restore = restore_;
   context.waiters = static_cast<std::uint32_t>(entry.waiting());
   context.name_space = entry.name_space();
@@ -322,7 +336,7 @@ void Partition::Apply(Entry& entry, const Step& step, State::State before, const
   }
   const int held = (after == State::HELD ? 1 : 0) - (before == State::HELD ? 1 : 0);
   const int in_doubt = (after == State::IN_DOUBT ? 1 : 0) - (before == State::IN_DOUBT ? 1 : 0);
-  environment_.live_counts->Add(entry.name_space(), held, in_doubt);
+  if (exclusive_) environment_.live_counts->Add(entry.name_space(), held, in_doubt);
   SetLeaseTimer(entry);
   Measure(entry, step, before, call);
   if (call != nullptr) {
@@ -367,7 +381,7 @@ void Partition::FireLeaseTimers(MonotonicTime until) {
     Visit(entry);
     entry.timer.reset();
     LapseIfDue(entry, until);
-    SetLeaseTimer(entry);
+    if (!entry.busy) SetLeaseTimer(entry);
   }
 }
 
@@ -375,7 +389,12 @@ void Partition::FireLeaseTimers(MonotonicTime until) {
 void Partition::FireWaitTimers() {
   while (auto due = wait_timers_.PopDue(now_.monotonic)) {
     Visit(*due->entry);
-    AnswerTimedOut(*due->entry, *due->call);
+    if (exclusive_) {
+      AnswerTimedOut(*due->entry, *due->call);
+    } else {
+      RemoveWaiter(*due->entry, *due->entry->waiters->Find(due->call));
+      DecideShared(*due->call, *due->entry);
+    }
   }
 }
 
@@ -424,73 +443,6 @@ void Partition::PublishChanges() {
     environment_.changes->Publish(entry->store_key, entry->state.record, ContextFor(*entry));
   }
   environment_.changes->Announce();
-}
-
-void Partition::DropIdleEntries() {
-  staged_.clear();
-  for (Entry* entry : visited_) {
-    entry->visited = false;
-    entry->staged = false;
-    entry->deferred = false;
-    if (entry->held() || entry->waiting() > 0) continue;
-    entries_.erase(entry->store_key);
-  }
-  visited_.clear();
-}
-
-// Fail-stop: nothing that was decided may be acknowledged, nothing in memory may be believed.
-void Partition::FailEverything() {
-  for (Answer& answer : answers_) answer.call->Finish(StorageUnavailable());
-  answers_.clear();
-  losses_.clear();
-  for (Work& item : backlog_) RefuseFailedStore(item);
-  backlog_.clear();
-  for (Entry* entry : EntriesWithWaiters()) {
-    for (const Waiter& waiter : entry->waiters->acquires())
-      waiter.call->Finish(StorageUnavailable());
-    for (const Waiter& waiter : entry->waiters->checks()) waiter.call->Finish(StorageUnavailable());
-    environment_.waiters->fetch_sub(entry->waiting());
-    if (environment_.quotas != nullptr) {
-      environment_.quotas->RemoveWaiters(entry->name_space(), entry->waiting());
-    }
-  }
-  visited_.clear();
-  staged_.clear();
-  lease_timers_.Clear();
-  wait_timers_.Clear();
-  entries_.clear();
-}
-
-std::optional<MonotonicTime> Partition::NextTimer() const {
-  const auto lease = lease_timers_.Next();
-  const auto wait = wait_timers_.Next();
-  if (!lease.has_value() || !wait.has_value()) return lease.has_value() ? lease : wait;
-  return std::min(*lease, *wait);
-}
-
-Partition::Entry* Partition::Find(const std::string& store_key) const {
-  const auto found = entries_.find(store_key);
-  return found == entries_.end() ? nullptr : found->second.get();
-}
-
-std::vector<Partition::Entry*> Partition::EntriesWithWaiters() const {
-  std::vector<Entry*> found;
-  for (const auto& [store_key, entry] : entries_) {
-    if (entry->waiting() > 0) found.push_back(entry.get());
-  }
-  std::ranges::sort(found, {},
-                    [](const Entry* entry) { return std::string_view(entry->store_key); });
-  return found;
-}
-
-std::pair<Partition::Entry&, bool> Partition::FindOrAdd(const std::string& store_key) {
-  const auto [place, added] = entries_.try_emplace(store_key);
-  if (added) {
-    const auto name_space = storage::SplitStoreKey(store_key).name_space;
-    place->second = std::make_unique<Entry>(store_key, environment_.namespaces->Get(name_space),
-                                            ++entries_made_);
-  }
-  return {*place->second, added};
 }
 
 }  // namespace latchkey

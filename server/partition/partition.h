@@ -29,6 +29,7 @@ class ChangeFeed;
 class FailStop;
 class LiveCounts;
 class Namespaces;
+class ReplyGathering;
 class Quotas;
 class Retention;
 
@@ -126,6 +127,45 @@ class Partition {
   void Run(const UnsentGrant& unsent, Entry& entry);
   void Run(const EndWaits& end);
   void Run(const ServeAbsentKeys& serve);
+  void Run(const LookAgain&) {}  // exclusive stores have no use for these
+  void Run(const storage::LiveChanges&) {}
+
+  // Over a shared store: a round decides at most one change of each key on what was last heard of
+  // it, asks the store whether that is still so, and then lets happen what was decided.
+  struct Decision {
+    Entry* entry = nullptr;
+    Call* call = nullptr;  // null: a lapse, a grant taken back, or only a look
+    bool waiting = false;  // the call is in the queue
+    std::uint64_t unsent_token = 0;
+    v1::CheckResultResponse::State before{};
+    Step step = {};
+  };
+  void ProcessShared(std::span<Work> backlog, std::span<Work> work, bool lapses,
+                     MonotonicTime until, ReplyGathering& replies);
+  void Hear(storage::LiveChanges& told);
+  void HearAll();
+  void Accept(Entry& entry, storage::Loaded loaded, MonotonicTime heard);
+  void AcceptLease(Entry& entry, const KeyState& before, MonotonicTime heard);
+  void ServeAfterNews(Entry& entry);
+  void DecideShared(Work& work);
+  void DecideShared(Call& call, Entry& entry);
+  void DecideShared(const UnsentGrant& unsent, Entry& entry);
+  void DecideLapse(Entry& entry);
+  // `saved`: what the key was before; `last`: nothing more is decided on it in this round.
+  void Decide(Decision decision, std::unique_ptr<KeyState> saved, bool last);
+  bool DecideWaiters(Entry& entry);
+  bool KnowsToken(const Call& call, Entry& entry);
+  void LookLater(Entry& entry);
+  void LookNow(Entry& entry);
+  void Defer(Entry& entry, Work work);
+  // Whether what is known of the key is at least as new as the call.
+  bool Confirmed(const Entry& entry, const Call& call) const;
+  void CommitShared();
+  void Settle(Entry& entry, storage::WriteResult result, MonotonicTime asked, MonotonicTime heard);
+  void Conclude(Decision& decision);
+  void ConcludeWell(Decision& decision);
+  void Retry(Decision& decision);
+  void RefuseDecided(Decision& decision, Refusal refusal);
 
   Context ContextFor(const Entry& entry) const;
   Context ContextFor(const Entry& entry, const Call& call) const;
@@ -177,6 +217,7 @@ class Partition {
   std::pair<Entry&, bool> FindOrAdd(const std::string& store_key);
 
   const PartitionEnvironment environment_;
+  const bool exclusive_;
   EndedAttempts ended_attempts_;
   // Held keys, keys with waiters, and the keys of the batch at hand.
   absl::flat_hash_map<std::string, std::unique_ptr<Entry>> entries_;
@@ -214,6 +255,16 @@ class Partition {
   // For the next batch: calls that need a token that this one's commit gives, and grants to take
   // back.
   std::vector<Work> backlog_;
+
+  // Over a shared store.
+  std::vector<Decision> decisions_;
+  // For the next batch, before all else: keys to look at, and what was decided on old news.
+  std::vector<Work> looks_;
+  std::vector<Work> retries_;
+  // Since the batch began the highest token has been asked for.
+  bool token_asked_ = false;
+  // All that is live is being told.
+  bool listing_ = false;
 };
 
 }  // namespace latchkey

@@ -14,7 +14,7 @@ constexpr std::size_t kScanPage = 1'000;
 }  // namespace
 
 Partitions::Partitions(PartitionEnvironment environment, std::size_t count)
-    : environment_(environment) {
+    : environment_(environment), census_(*environment.live_counts, *environment.meter) {
   environment_.waiters = &waiters_;
   for (std::size_t i = 0; i < count; ++i) {
     threads_.push_back(std::make_unique<PartitionThread>(environment_));
@@ -22,9 +22,31 @@ Partitions::Partitions(PartitionEnvironment environment, std::size_t count)
 }
 
 absl::Status Partitions::Start() {
-  if (absl::Status adopted = Adopt(); !adopted.ok()) return adopted;
+  const bool exclusive = environment_.store->exclusive();
+  if (exclusive) {
+    if (absl::Status adopted = Adopt(); !adopted.ok()) return adopted;
+  }
   for (auto& thread : threads_) thread->Start();
+  if (!exclusive) {
+    watch_ =
+        environment_.store->WatchLive([this](storage::LiveChanges told) { Tell(std::move(told)); });
+  }
   return absl::OkStatus();
+}
+
+void Partitions::Tell(storage::LiveChanges told) {
+  census_.Hear(told);
+  listing_ = listing_ || told.begins;
+  std::vector<storage::LiveChanges> parts(threads_.size());
+  for (storage::LiveChange& change : told.changes) {
+    parts[PlaceOf(change.store_key)].changes.push_back(std::move(change));
+  }
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    parts[i].begins = told.begins;
+    parts[i].complete = told.complete;
+    if (listing_ || !parts[i].changes.empty()) threads_[i]->Post(std::move(parts[i]));
+  }
+  listing_ = listing_ && !told.complete;
 }
 
 absl::Status Partitions::StartStepped() {
@@ -95,6 +117,7 @@ std::vector<std::size_t> Partitions::queue_lengths() const {
 }
 
 void Partitions::Stop() {
+  watch_.reset();
   for (auto& thread : threads_) thread->Stop();
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/partition/live_census.h"
 #include "server/partition/partition_thread.h"
 
 namespace latchkey {
@@ -53,12 +54,18 @@ class Partitions {
  private:
   // Hands the live records to their partitions.
   absl::Status Adopt();
+  // Hands on what a shared store tells.
+  void Tell(storage::LiveChanges told);
   std::size_t PlaceOf(std::string_view store_key) const;
   PartitionThread& For(std::string_view store_key) { return *threads_[PlaceOf(store_key)]; }
 
   PartitionEnvironment environment_;
   std::atomic<std::size_t> waiters_ = 0;
   std::vector<std::unique_ptr<PartitionThread>> threads_;
+  LiveCensus census_;
+  bool listing_ = false;  // all that is live is being told
+  // Of a shared store; it tells the threads.
+  std::unique_ptr<storage::LiveWatch> watch_;
 };
 
 }  // namespace latchkey

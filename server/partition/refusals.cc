@@ -28,6 +28,21 @@ Refusal StorageUnavailable() {
           kRetryRestart};
 }
 
+Refusal StoreDidNotAnswer() {
+  return {R::STORAGE_UNAVAILABLE,
+          "the store did not answer in time; whether this call took effect is not known. Repeat it",
+          {},
+          kRetryBusy};
+}
+
+Refusal StoreRefused() {
+  return {R::STORAGE_UNAVAILABLE,
+          "the store has no room for what this call would write; nothing was done. Give it room, "
+          "then repeat the call",
+          {},
+          kRetryRestart};
+}
+
 Refusal ShuttingDown() {
   return {R::SHUTTING_DOWN,
           "the server is going down; repeat the call elsewhere or later",

@@ -10,6 +10,10 @@ namespace latchkey {
 Refusal Cancelled();
 Refusal RecordCorrupt();
 Refusal StorageUnavailable();
+// Of a shared store, which may answer the next time. Whether the call took effect is not known.
+Refusal StoreDidNotAnswer();
+// Of a shared store that takes nothing more. Nothing was done.
+Refusal StoreRefused();
 Refusal ShuttingDown();
 Refusal Overloaded();
 Refusal SupersededByRetry();

@@ -167,6 +167,8 @@ void Partition::Run(const ServeAbsentKeys&) {
 
 void Partition::ServeQueue(Entry& entry) {
   if (entry.state_now() == State::COMPLETED) return AnswerCompletedToAll(entry);
+  // It was written free, so that the waiters of other servers have the same chance.
+  if (!exclusive_) return LookLater(entry);
   if (IsFree(entry.state) && !Mutated(Mutant::kLostWakeUp)) GrantToFirstWaiter(entry);
 }
 

@@ -34,6 +34,9 @@ std::uint64_t ClockRevision(WallTime wall) {
          << kRevisionsPerMillisecondBits;
 }
 
+// On a shared store, where another server may save at the same time.
+constexpr int kSaveTriesMax = 20;
+
 std::int64_t HorizonIn(const storage::v1::StoreState& state, const std::string& name_space) {
   const auto found = state.horizon_nanos().find(name_space);
   return found == state.horizon_nanos().end() ? 0 : found->second;
@@ -82,12 +85,29 @@ absl::Status Retention::SaveFor(const Namespaces& namespaces) {
 
 absl::Status Retention::Save(const std::function<void(storage::v1::StoreState&)>& change) {
   MutexLock saving(saving_);
+  absl::Status saved = absl::AbortedError("");
+  for (int tries = 0; absl::IsAborted(saved) && tries < kSaveTriesMax; ++tries) {
+    saved = TrySave(change);
+  }
+  return saved;
+}
+
+absl::Status Retention::TrySave(const std::function<void(storage::v1::StoreState&)>& change) {
   storage::v1::StoreState next;
-  {
+  if (store_.exclusive()) {
     MutexLock lock(mutex_);
     next = state_;
-    next.set_retention_clock_nanos(ToNanos(retention_clock_.RetentionAt(clock_.Monotonic())));
-    next.set_watch_revision(watch_revision_);
+  } else {
+    auto stored = store_.LoadState();
+    if (!stored.ok()) return stored.status();
+    next = *std::move(stored);
+  }
+  {
+    MutexLock lock(mutex_);
+    next.set_retention_clock_nanos(std::max(
+        next.retention_clock_nanos(), ToNanos(retention_clock_.RetentionAt(clock_.Monotonic()))));
+    next.set_watch_revision(std::max(next.watch_revision(), watch_revision_));
+    next.set_version(next.version() + 1);
     RaiseHorizons(namespaces_, next);
   }
   change(next);

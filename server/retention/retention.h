@@ -82,6 +82,8 @@ class Retention {
   static void RaiseHorizons(const Namespaces& namespaces, storage::v1::StoreState& state);
   // Stores the state with this change, and with the clock as it stands.
   absl::Status Save(const std::function<void(storage::v1::StoreState&)>& change);
+  // ABORTED if another server has saved meanwhile.
+  absl::Status TrySave(const std::function<void(storage::v1::StoreState&)>& change);
   void AddAudit(v1::AuditEntry done, storage::v1::StoreState& state) const;
 
   storage::RecordStore& store_;

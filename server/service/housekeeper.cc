@@ -48,11 +48,12 @@ void Housekeeper::Round() {
   retention_.Tick();
   LookAtSpace();
   // Fails at once if the store failed in the background, where no call met it.
-  if (auto state = store_.LoadState(); !state.ok()) {
-    fail_stop_.Trip(std::string(state.status().message()));
-  }
-  if (++rounds_ % kRoundsPerSave != 0) return;
-  if (auto saved = retention_.Save(); !saved.ok()) fail_stop_.Trip(std::string(saved.message()));
+  TripIfFailed(store_.LoadState().status());
+  if (++rounds_ % kRoundsPerSave == 0) TripIfFailed(retention_.Save());
+}
+
+void Housekeeper::TripIfFailed(const absl::Status& answer) {
+  if (storage::HasFailed(store_, answer)) fail_stop_.Trip(std::string(answer.message()));
 }
 
 bool Housekeeper::SleepUntilNextRound() {

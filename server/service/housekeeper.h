@@ -38,6 +38,7 @@ class Housekeeper {
  private:
   void Run(const std::function<void()>& each_round);
   void LookAtSpace();
+  void TripIfFailed(const absl::Status& answer);
   bool SleepUntilNextRound();
 
   storage::RecordStore& store_;

@@ -214,7 +214,7 @@ std::optional<Refusal> RecordLister::Fill(const v1::ListRecordsRequest& request,
     if (stopping()) return ShuttingDown();
     const auto scanned = store_.Scan(scan);
     if (absl::IsDataLoss(scanned.status())) return RangeCorrupt();
-    if (!scanned.ok()) return StorageUnavailable();
+    if (!scanned.ok()) return store_.exclusive() ? StorageUnavailable() : StoreDidNotAnswer();
     std::size_t consumed = 0;
     if (auto refusal = AddMatching(*scanned, page, &consumed)) return refusal;
     // All of what is left was looked at: this is the last page.

@@ -175,7 +175,7 @@ void Server::KeepHouse() {
 // First it is written down what may be forgotten under them, then it may be.
 absl::Status Server::ReplaceNamespaces(const Namespaces& next) {
   if (absl::Status saved = retention_->SaveFor(next); !saved.ok()) {
-    fail_stop_.Trip(std::string(saved.message()));
+    if (storage::HasFailed(*store_, saved)) fail_stop_.Trip(std::string(saved.message()));
     return saved;
   }
   namespaces_.Replace(next);
@@ -208,6 +208,8 @@ absl::Status Server::Shutdown(Duration drain) {
   if (partitions_ != nullptr) partitions_->Stop();
   absl::Status saved;
   if (retention_ != nullptr && !fail_stop_.tripped()) saved = retention_->Save();
+  // A shared store that is away has what is needed; only the last seconds of a clock are not in it.
+  if (!storage::HasFailed(*store_, saved)) saved = absl::OkStatus();
   Failpoint("closing_store");
   // In any case: it ends the compactions, which ask `retention_`.
   absl::Status closed = store_->Close();

@@ -131,6 +131,7 @@ std::optional<Refusal> StoreAdmin::BackUp(const v1::CreateBackupRequest& request
 }
 
 Refusal StoreAdmin::StoreFailed(const absl::Status& why) {
+  if (!storage::HasFailed(store_, why)) return StoreDidNotAnswer();
   fail_stop_.Trip(std::string(why.message()));
   return StorageUnavailable();
 }

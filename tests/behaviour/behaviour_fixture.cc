@@ -5,8 +5,10 @@
 #include "client/src/grpc_transport.h"
 #include "client/src/system_runtime.h"
 #include "server/machine/proto_time.h"
+#include "storage/etcd/etcd_record_store.h"
 #include "storage/memory_record_store.h"
 #include "storage/rocksdb/rocksdb_record_store.h"
+#include "tools/process/etcd_cluster.h"
 #include <google/rpc/status.pb.h>
 
 namespace latchkey {
@@ -14,6 +16,22 @@ namespace {
 
 constexpr auto kCallTimeout = 60s;
 constexpr auto kAwaitTimeout = 30s;
+
+// One for all tests of this process; each has its own prefix.
+EtcdCluster& SharedEtcd() {
+  static const TemporaryDirectory directory;
+  static const auto started = EtcdCluster::Start(directory.path());
+  if (!started.ok()) {
+    ADD_FAILURE() << started.status();
+    std::abort();
+  }
+  return **started;
+}
+
+std::string NextPrefix() {
+  static int last = 0;
+  return "test" + std::to_string(++last);
+}
 
 template <class Request>
 void Apply(const std::function<void(Request&)>& change, Request& request) {
@@ -101,7 +119,7 @@ Reply<Response> BehaviourTest::Send(const Request& request,
   return session_ != nullptr ? session_->Send(request) : SendOn(stub, token_, request, method);
 }
 
-BehaviourTest::BehaviourTest() = default;
+BehaviourTest::BehaviourTest() : etcd_prefix_(NextPrefix()) {}
 
 BehaviourTest::~BehaviourTest() { StopServer(); }
 
@@ -111,12 +129,19 @@ void BehaviourTest::StartServer(const std::function<void(ServerOptions&)>& chang
   options.store_name = GetParam();
   change(options);
   std::unique_ptr<storage::RecordStore> store;
-  if (durable()) {
+  if (over_etcd()) {
+    auto opened = storage::EtcdRecordStore::Open(
+        {.endpoints = {SharedEtcd().address(0)}, .prefix = etcd_prefix_}, clock_);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    store = *std::move(opened);
+  } else if (on_disk()) {
     auto opened = storage::RocksDbRecordStore::Open(directory_.store(), {});
     ASSERT_TRUE(opened.ok()) << opened.status();
     store = *std::move(opened);
   } else {
-    store = std::make_unique<storage::MemoryRecordStore>();
+    using Sharing = storage::MemoryRecordStore::Sharing;
+    store = std::make_unique<storage::MemoryRecordStore>(shared() ? Sharing::kShared
+                                                                  : Sharing::kExclusive);
   }
   prepare_store(*store);
   auto started = Server::Start(options, std::move(store), clock_, observer_, {});

@@ -132,7 +132,12 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
   const Server& server() const { return *server_; }
   ShiftedClock& clock() { return clock_; }
   const CountingObserver& observer() const { return observer_; }
-  bool durable() const { return std::string_view(GetParam()).starts_with("rocksdb"); }
+  // Records outlive the server. What only a directory of our own can do: `on_disk`.
+  bool durable() const { return on_disk() || over_etcd(); }
+  bool on_disk() const { return std::string_view(GetParam()).starts_with("rocksdb"); }
+  bool over_etcd() const { return std::string_view(GetParam()).starts_with("etcd"); }
+  // Other servers may write to the store, too.
+  bool shared() const { return over_etcd() || std::string_view(GetParam()).starts_with("shared"); }
   // The short forms go over a session; the stubs are unary always.
   bool over_session() const { return std::string_view(GetParam()).ends_with("session"); }
 
@@ -147,6 +152,8 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
   ShiftedClock clock_;
   CountingObserver observer_;
   TemporaryDirectory directory_;
+  // Under which everything of this test lies in etcd.
+  const std::string etcd_prefix_;
   std::string token_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<v1::CoordinationService::Stub> coordination_;
@@ -154,11 +161,17 @@ class BehaviourTest : public testing::TestWithParam<const char*> {
   std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 
-// Every case of a file runs over every store.
-#define RUN_OVER_EVERY_STORE(Suite)                                                             \
-  INSTANTIATE_TEST_SUITE_P(                                                                     \
-      Stores, Suite, testing::Values("memory", "rocksdb", "memory_session", "rocksdb_session"), \
-      [](const auto& parameter) { return std::string(parameter.param); })
+// Every case of a file runs over every store; a program of their own runs them over stores that
+// servers share.
+#ifdef LATCHKEY_OVER_SHARED_STORES
+#define LATCHKEY_TESTED_STORES testing::Values("shared", "shared_session", "etcd")
+#else
+#define LATCHKEY_TESTED_STORES \
+  testing::Values("memory", "rocksdb", "memory_session", "rocksdb_session")
+#endif
+#define RUN_OVER_EVERY_STORE(Suite)                               \
+  INSTANTIATE_TEST_SUITE_P(Stores, Suite, LATCHKEY_TESTED_STORES, \
+                           [](const auto& parameter) { return std::string(parameter.param); })
 
 template <class Response>
 google::rpc::ErrorInfo Reply<Response>::info() const {

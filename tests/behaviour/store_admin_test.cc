@@ -73,7 +73,7 @@ TEST_P(StoreAdminTest, ABackupIsMadeVerifiedAndAudited) {
   StartWithBackups();
   Record("k", MustAcquire("k", "a"));
   const auto reply = BackUp([](auto& request) { request.set_keep_newest(1); });
-  if (!durable()) {
+  if (!on_disk()) {
     EXPECT_EQ(reply.reason(), "BACKUP_UNAVAILABLE");
     EXPECT_THAT(reply.status.error_message(), HasSubstr("nothing on a disk"));
     return;
@@ -100,7 +100,7 @@ TEST_P(StoreAdminTest, ABackupIsMadeVerifiedAndAudited) {
 }
 
 TEST_P(StoreAdminTest, ABackupThatCannotBeWrittenIsSaidAndTheServerGoesOn) {
-  if (!durable()) GTEST_SKIP() << "there is nothing to back up";
+  if (!on_disk()) GTEST_SKIP() << "there is nothing to back up";
   StartServer([&](ServerOptions& options) { options.backup_directory = directory() / "no/such"; });
   const auto reply = BackUp();
   EXPECT_EQ(reply.reason(), "BACKUP_UNAVAILABLE");

@@ -44,6 +44,8 @@ _OURS = ("base/", "storage/", "server/", "client/", "testing/", "tools/", "tests
 # What only some may include: the header, where it is allowed, and why.
 _RESTRICTED = [
     (r"rocksdb/", r"(storage/rocksdb|tests/storage|tests/crash)/", "only storage/rocksdb knows RocksDB"),
+    (r"etcd/", r"(storage/etcd|tests/storage|tools/process|tools/load_generator)/",
+     "only storage/etcd speaks to etcd"),
     (r"(absl/synchronization/|mutex$|condition_variable$)", r"(base/mutex\.h$|tests/|tools/)",
      "threads share through base/mutex.h"),
 ]

@@ -1,6 +1,6 @@
 """Judges a run of the crash tests from its histories and its final dump, and from nothing else.
 
-    checker.py [--partial] [--counts FILE] DIRECTORY
+    checker.py [--partial] [--shared] [--counts FILE] DIRECTORY
 
 Exits with 0 if no promise was broken and everything was exercised, 1 if not, 2 if it cannot judge. With
 --partial it does not matter what was exercised; with --counts this goes into a file, as JSON.
@@ -19,7 +19,7 @@ from judge.report import Report
 _SHOWN = 5  # of each invariant, in full
 
 
-def judge(history):
+def judge(history, shared=False):
     """The report, and all that is known of each key."""
     keys = gather(history)
     report = Report(history)
@@ -30,7 +30,7 @@ def judge(history):
     for key in keys.values():
         leases.check(key, report)
         attempts.check(key, report)
-        waiting.check(history, key, report)
+        waiting.check(history, key, report, shared)
         results.check(key, report)
         runs.check(history, key, report)
     return report, keys
@@ -50,6 +50,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--partial", action="store_true")
     parser.add_argument("--counts", type=pathlib.Path)
+    parser.add_argument("--shared", action="store_true",
+                        help="several servers share a store, each with clients of its own")
     parser.add_argument("directory")
     options = parser.parse_args()
     try:
@@ -57,7 +59,7 @@ def main():
     except BadHistory as bad:
         print(f"checker: {bad}", file=sys.stderr)
         return 2
-    report, keys = judge(history)
+    report, keys = judge(history, options.shared)
     counts = exercised.count(history, keys)
     if options.counts is None:
         print("exercised:")

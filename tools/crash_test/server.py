@@ -33,14 +33,14 @@ def free_port():
 class Server:
     """One life of latchkeyd."""
 
-    def __init__(self, program, address, directory, environment, log):
-        self._log_file = directory / "latchkeyd.log"
+    def __init__(self, program, address, directory, environment, log, store=None, name="latchkeyd"):
+        self._log_file = directory / f"{name}.log"
         self._log = log
         self._output = b""
         log.write(event="server_start", environment=environment)
         with open(self._log_file, "ab") as errors:
             self._process = subprocess.Popen(
-                [program, f"--listen-address={address}", f"--store=rocksdb:{directory}/store",
+                [program, f"--listen-address={address}", f"--store={store or f'rocksdb:{directory}/store'}",
                  "--drain-timeout=2s"],
                 env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=errors,
                 preexec_fn=die_with_parent)

@@ -43,7 +43,7 @@ void AddConnectionOptions(CLI::App& app, ConnectionOptions& connection,
     app.add_option(name, value, help)->envname(variable)->type_name(type)->group("Connection");
   };
   text("--address", "LATCHKEY_ADDRESS", connection.address, "HOST:PORT",
-       "where the service is [localhost:7420]");
+       "where the service is, or its servers: HOST:PORT,HOST:PORT [localhost:7420]");
   text("-n,--namespace", "LATCHKEY_NAMESPACE", connection.key_namespace, "NAME",
        "where the keys live [default]");
   AddDuration(app, "--timeout", timeout,

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <thread>
+#include <vector>
 
+#include "client/src/failover_transport.h"
 #include "client/src/failure.h"
 #include <grpc/support/time.h>
 #include <grpcpp/create_channel.h>
@@ -34,12 +36,31 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
   return grpc::CreateCustomChannel(address, security.MakeChannelCredentials(), arguments);
 }
 
+// Of several servers that share one store the first that can be connected to within the time, and
+// the first of all where none can.
+std::string ChooseAddress(const ConnectionOptions& options) {
+  const std::vector<std::string> addresses = internal::AddressesIn(options.address);
+  if (addresses.size() == 1) return addresses.front();
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (const std::string& address : addresses) {
+    channels.push_back(MakeChannel(address, internal::Security(address, ToClientOptions(options))));
+    (void)channels.back()->GetState(/*try_to_connect=*/true);
+  }
+  const auto until = std::chrono::steady_clock::now() + options.timeout;
+  do {
+    for (std::size_t i = 0; i < channels.size(); ++i) {
+      if (channels[i]->WaitForConnected(In(kFirstPause))) return addresses[i];
+    }
+  } while (std::chrono::steady_clock::now() < until);
+  return addresses.front();
+}
+
 }  // namespace
 
 Service::Service(const ConnectionOptions& options)
-    : address_(options.address),
+    : address_(ChooseAddress(options)),
       timeout_(options.timeout),
-      security_(options.address, ToClientOptions(options)) {
+      security_(address_, ToClientOptions(options)) {
   const auto channel = MakeChannel(address_, security_);
   coordination_ = v1::CoordinationService::NewStub(channel);
   admin_ = v1::AdminService::NewStub(channel);

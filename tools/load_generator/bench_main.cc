@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
       {"latency", "one flow at a time, beside echo and disk", latchkey::bench::BenchLatency},
       {"flows", "AcquireLock + RecordResult at many concurrencies", latchkey::bench::BenchFlows},
       {"peers", "flows beside etcd, PostgreSQL and Redis", latchkey::bench::BenchPeers},
+      {"cluster", "flows over etcd clusters, beside etcd itself", latchkey::bench::BenchCluster},
       {"restart", "after a kill under load, with many records", latchkey::bench::BenchRestart},
       {"scale", "rate, memory, restart and disk by records", latchkey::bench::BenchScale},
       {"contention", "hot keys, and very many leases", latchkey::bench::BenchContention},

@@ -48,6 +48,9 @@ absl::Status BenchFlows(const BenchOptions& options);
 // Flows of Latchkey beside those of etcd, PostgreSQL and Redis. FAILED_PRECONDITION, after all is
 // written, if one of them does less than it can.
 absl::Status BenchPeers(const BenchOptions& options);
+// Flows of one and of three latchkeyd over etcd clusters of one and of three members, beside etcd's
+// own lock API and hand-written transactions on the same.
+absl::Status BenchCluster(const BenchOptions& options);
 // From exec to the first acknowledged AcquireLock, after SIGKILL under load with many records.
 absl::Status BenchRestart(const BenchOptions& options);
 // Flow rate, memory, restart and disk with ever more completed records, up to `completed_records`.

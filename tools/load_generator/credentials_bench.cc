@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "tools/load_generator/benches.h"
-#include "tools/load_generator/free_port.h"
 #include "tools/load_generator/own_systems.h"
 #include "tools/load_generator/report.h"
 #include "tools/load_generator/run_program.h"
 #include "tools/load_generator/scraper.h"
 #include "tools/load_generator/turns.h"
+#include "tools/process/free_port.h"
 
 namespace latchkey::bench {
 namespace {

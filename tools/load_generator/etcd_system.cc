@@ -8,9 +8,8 @@
 #include "etcd/kv.grpc.pb.h"
 #include "etcd/lock.grpc.pb.h"
 #include "tools/load_generator/channels.h"
-#include "tools/load_generator/free_port.h"
 #include "tools/load_generator/own_systems.h"
-#include "tools/process/server_process.h"
+#include "tools/process/etcd_cluster.h"
 #include <grpcpp/grpcpp.h>
 
 namespace latchkey::bench {
@@ -146,11 +145,18 @@ class TransactionLoop final : public FlowLoop {
   etcdserverpb::TxnResponse response_;
 };
 
+// Its connections are spread over the members.
 template <typename Loop>
 class EtcdDriver final : public Driver {
  public:
-  EtcdDriver(const std::string& address, std::int64_t lease, int concurrency) : lease_(lease) {
-    for (const auto& channel : ConnectChannels(address, concurrency)) stubs_.emplace_back(channel);
+  EtcdDriver(const EtcdCluster& cluster, std::int64_t lease, int concurrency) : lease_(lease) {
+    std::vector<std::vector<std::shared_ptr<grpc::Channel>>> of_members;
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+      of_members.push_back(ConnectChannels(cluster.address(i), concurrency));
+    }
+    for (std::size_t i = 0; i < of_members.front().size(); ++i) {
+      for (const auto& channels : of_members) stubs_.emplace_back(channels[i]);
+    }
   }
 
   std::unique_ptr<FlowLoop> MakeLoop(int number) override {
@@ -162,7 +168,6 @@ class EtcdDriver final : public Driver {
   const std::int64_t lease_;
 };
 
-// Waits until the server answers; the lease that it grants.
 absl::StatusOr<std::int64_t> GrantLease(const std::string& address) {
   const auto stub = etcdserverpb::Lease::NewStub(
       grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
@@ -180,57 +185,46 @@ absl::StatusOr<std::int64_t> GrantLease(const std::string& address) {
 template <typename Loop>
 class RunningEtcd final : public Running {
  public:
-  RunningEtcd(FreePort port, ChildProcess process, std::int64_t lease)
-      : port_(std::move(port)), process_(std::move(process)), lease_(lease) {}
+  RunningEtcd(std::unique_ptr<EtcdCluster> cluster, std::int64_t lease)
+      : cluster_(std::move(cluster)), lease_(lease) {}
 
   absl::StatusOr<std::unique_ptr<Driver>> Connect(int concurrency) override {
-    return std::make_unique<EtcdDriver<Loop>>("127.0.0.1:" + std::to_string(port_.number()), lease_,
-                                              concurrency);
+    return std::make_unique<EtcdDriver<Loop>>(*cluster_, lease_, concurrency);
   }
 
  private:
-  const FreePort port_;
-  ChildProcess process_;
+  const std::unique_ptr<EtcdCluster> cluster_;
   const std::int64_t lease_;
 };
 
 template <typename Loop>
-absl::StatusOr<std::unique_ptr<Running>> StartEtcd(const std::filesystem::path& directory) {
-  auto port = FreePort::Take();
-  if (!port.ok()) return port.status();
-  const auto peer_port = FreePort::Take();  // one member has none, but listens all the same
-  if (!peer_port.ok()) return peer_port.status();
-  const std::string address = "127.0.0.1:" + std::to_string(port->number());
-  const std::string peer = "http://127.0.0.1:" + std::to_string(peer_port->number());
-  const std::string log = (directory / "log").string();
-  auto process = ChildProcess::Start(
-      {{kEtcd, "--name=bench", "--data-dir=" + (directory / "data").string(),
-        "--listen-client-urls=http://" + address, "--advertise-client-urls=http://" + address,
-        "--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer,
-        "--initial-cluster=bench=" + peer, "--logger=zap", "--log-level=warn"},
-       log});
-  if (!process.ok()) return process.status();
-  const auto lease = GrantLease(address);
-  if (!lease.ok()) {
-    return absl::UnavailableError(std::string(lease.status().message()) + "; " + LastLineOf(log));
-  }
-  return std::make_unique<RunningEtcd<Loop>>(*std::move(port), *std::move(process), *lease);
+absl::StatusOr<std::unique_ptr<Running>> StartEtcd(const std::filesystem::path& directory,
+                                                   int members) {
+  auto cluster = EtcdCluster::Start(directory.string(), {.members = members, .hasty = false});
+  if (!cluster.ok()) return cluster.status();
+  const auto lease = GrantLease((*cluster)->address(0));
+  if (!lease.ok()) return lease.status();
+  return std::make_unique<RunningEtcd<Loop>>(*std::move(cluster), *lease);
 }
 
 template <typename Loop>
-System MakeSystem(const char* name) {
+System MakeSystem(const char* name, int members) {
   return {.name = name,
           .transport = "native",
           .version = VersionOf(kEtcd),
           .durability = "fdatasync before every reply",
           .connections_max = 0,
-          .start = StartEtcd<Loop>};
+          .start = [members](const std::filesystem::path& directory) {
+            return StartEtcd<Loop>(directory, members);
+          }};
 }
 
 }  // namespace
 
-System EtcdLockSystem() { return MakeSystem<LockLoop>("etcd-lock"); }
+System EtcdLockSystem(int members) { return MakeSystem<LockLoop>("etcd-lock", members); }
 
-System EtcdTransactionSystem() { return MakeSystem<TransactionLoop>("etcd-txn"); }
+System EtcdTransactionSystem(int members) {
+  return MakeSystem<TransactionLoop>("etcd-txn", members);
+}
 
 }  // namespace latchkey::bench

@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "tools/load_generator/free_port.h"
 #include "tools/load_generator/own_systems.h"
 #include "tools/load_generator/postgresql_flows.h"
 #include "tools/load_generator/run_program.h"
 #include "tools/process/child_process.h"
+#include "tools/process/free_port.h"
 #include "tools/process/server_process.h"
 
 namespace latchkey::bench {

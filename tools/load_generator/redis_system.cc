@@ -4,10 +4,10 @@
 #include <thread>
 #include <utility>
 
-#include "tools/load_generator/free_port.h"
 #include "tools/load_generator/own_systems.h"
 #include "tools/load_generator/redis_flows.h"
 #include "tools/process/child_process.h"
+#include "tools/process/free_port.h"
 #include "tools/process/server_process.h"
 
 namespace latchkey::bench {

@@ -92,9 +92,10 @@ void Chaos::KillAnyWorker() {
 
 absl::Status Chaos::KillLatchkeyd() {
   const auto begin = Clock::now();
-  if (auto restarted = processes_->RestartLatchkeyd(); !restarted.ok()) return restarted;
+  const auto restarted = processes_->RestartNextServer();
+  if (!restarted.ok()) return restarted.status();
   ++havoc_.servers;
-  display_->Tell(Mood::kBad, "latchkeyd", "killed",
+  display_->Tell(Mood::kBad, *restarted, "killed",
                  absl::StrCat("and back after ", SecondsSince(begin)));
   return absl::OkStatus();
 }

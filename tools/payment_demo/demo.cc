@@ -32,7 +32,8 @@ absl::StatusOr<bool> Demo::Run(std::ostream& out) {
   if (const auto& kills = options_.chaos) {
     out << "chaos      " << kills->worst_moments
         << " workers are killed between charge and record, " << kills->any_moments
-        << " at any moment, latchkeyd " << kills->servers << " times\n";
+        << " at any moment, " << (options_.cluster ? "latchkeyd or etcd " : "latchkeyd ")
+        << kills->servers << " times\n";
     chaos_.emplace(*kills, options_.seed, &rows_, &processes_, &display_);
   }
   out << "\n" << std::flush;
@@ -87,9 +88,11 @@ absl::StatusOr<Evidence> Demo::Collect() {
   processes_.StopProvider();
 
   Evidence evidence{.rows = rows_, .keys_honoured = options_.keys_honoured};
-  if (chaos_) evidence.havoc = chaos_->havoc();
-  if (options_.kept)
-    evidence.server = options_.latchkeyd + " --store=rocksdb:" + processes_.store();
+  if (chaos_) {
+    evidence.havoc = chaos_->havoc();
+    evidence.havoc->cluster = options_.cluster;
+  }
+  if (options_.kept) evidence.server = options_.latchkeyd + " --store=" + processes_.store();
   auto ledger = Ledger::Open(processes_.ledger());
   if (!ledger.ok()) return ledger.status();
   auto charges = ledger->All();

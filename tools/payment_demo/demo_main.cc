@@ -38,6 +38,8 @@ void Declare(CLI::App& app, Flags* flags) {
   app.add_option("--provider", options.keys_honoured,
                  "What the provider does with idempotency keys")
       ->transform(CLI::CheckedTransformer(providers));
+  app.add_flag("--cluster", options.cluster, "Three latchkeyd over three members of etcd")
+      ->excludes(keep);
   auto* chaos = app.add_flag("--chaos", flags->chaos, "Kill workers and latchkeyd meanwhile");
   for (auto [name, count, what] :
        {std::tuple("--worst-moments", &flags->kills.worst_moments,

@@ -30,6 +30,8 @@ struct Havoc {
   std::vector<WorstMoment> worst_moments = {};
   std::size_t any_moments = 0;
   std::size_t servers = 0;
+  // They are members of etcd, too.
+  bool cluster = false;
   // Answers that the provider lost after it had charged or declined.
   std::size_t lost_replies = 0;
 };

@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::chrono::seconds kStartTimeout{20};
 constexpr std::chrono::seconds kStopPatience{10};
+// Members of etcd, and servers over them.
+constexpr std::size_t kClusterSize = 3;
 
 }  // namespace
 
@@ -30,10 +32,7 @@ absl::Status Processes::Start(std::ostream& out) {
   if (options_.latchkeyd.empty()) {
     out << "latchkeyd  left out: nothing guards the payments\n";
   } else {
-    auto latchkeyd = StartLatchkeyd("127.0.0.1:0");
-    if (!latchkeyd.ok()) return latchkeyd.status();
-    latchkeyd_ = *std::move(latchkeyd);
-    out << "latchkeyd  " << latchkeyd_->address() << ": keeps its records in RocksDB\n";
+    if (auto started = StartLatchkeyds(out); !started.ok()) return started;
   }
 
   for (std::size_t i = 0; i < options_.workers; ++i) {
@@ -50,9 +49,37 @@ absl::StatusOr<ServerProcess> Processes::StartServer(const std::string& name,
   return ServerProcess::Start({command, LogOf(name)}, kStartTimeout);
 }
 
-absl::StatusOr<ServerProcess> Processes::StartLatchkeyd(const std::string& address) {
-  return StartServer("latchkeyd", {options_.latchkeyd, "--store=rocksdb:" + store(),
-                                   "--listen-address=" + address});
+absl::Status Processes::StartLatchkeyds(std::ostream& out) {
+  if (options_.cluster) {
+    auto etcd = EtcdCluster::Start(options_.directory,
+                                   {.members = static_cast<int>(kClusterSize), .hasty = false});
+    if (!etcd.ok()) return etcd.status();
+    etcd_ = *std::move(etcd);
+    out << "etcd       " << etcd_->addresses() << "\n";
+  }
+  const std::size_t count = options_.cluster ? kClusterSize : 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto latchkeyd = StartLatchkeyd(i, "127.0.0.1:0");
+    if (!latchkeyd.ok()) return latchkeyd.status();
+    latchkeyds_.push_back(*std::move(latchkeyd));
+    out << (i == 0 ? "latchkeyd  " : "           ") << latchkeyds_.back().address()
+        << ": keeps its records in " << (options_.cluster ? "etcd" : "RocksDB") << "\n";
+  }
+  return absl::OkStatus();
+}
+
+std::string Processes::store() const {
+  return etcd_ != nullptr ? etcd_->store_name() : "rocksdb:" + InDirectory("store");
+}
+
+std::string Processes::LatchkeydName(std::size_t place) const {
+  return options_.cluster ? absl::StrCat("latchkeyd-", place + 1) : "latchkeyd";
+}
+
+absl::StatusOr<ServerProcess> Processes::StartLatchkeyd(std::size_t place,
+                                                        const std::string& address) {
+  return StartServer(LatchkeydName(place),
+                     {options_.latchkeyd, "--store=" + store(), "--listen-address=" + address});
 }
 
 absl::StatusOr<ChildProcess> Processes::StartWorker(std::size_t worker,
@@ -62,7 +89,12 @@ absl::StatusOr<ChildProcess> Processes::StartWorker(std::size_t worker,
                                       "--orders=" + options_.orders,
                                       "--provider=" + provider_->address(), "--name=" + name,
                                       "--seed=" + std::to_string(options_.seed + worker)};
-  if (latchkeyd_) command.push_back("--latchkey=" + latchkeyd_->address());
+  if (!latchkeyds_.empty()) {
+    command.push_back("--latchkey=" +
+                      absl::StrJoin(latchkeyds_, ",", [](std::string* out, const auto& latchkeyd) {
+                        out->append(latchkeyd.address());
+                      }));
+  }
   if (!options_.keys_honoured) command.emplace_back("--provider-deduplicates=false");
   if (options_.chaos) command.push_back("--failpoint=" + failpoint());
   if (!settled.empty()) command.push_back("--settled=" + absl::StrJoin(settled, ","));
@@ -77,10 +109,13 @@ void Processes::Wait(std::chrono::milliseconds timeout) {
 }
 
 absl::Status Processes::CheckServers() {
-  if (latchkeyd_) latchkeyd_->process().TakeLines();
-  for (auto [server, name] :
-       {std::pair(&provider_, "payment_provider"), std::pair(&latchkeyd_, "latchkeyd")}) {
-    if (!*server || (*server)->process().live()) continue;
+  std::vector<std::pair<ServerProcess*, std::string>> servers = {{&*provider_, "payment_provider"}};
+  for (std::size_t i = 0; i < latchkeyds_.size(); ++i) {
+    latchkeyds_[i].process().TakeLines();
+    servers.emplace_back(&latchkeyds_[i], LatchkeydName(i));
+  }
+  for (const auto& [server, name] : servers) {
+    if (server->process().live()) continue;
     return absl::UnavailableError(absl::StrCat(name, " ended: ", LastLineOf(LogOf(name))));
   }
   return absl::OkStatus();
@@ -93,12 +128,20 @@ absl::Status Processes::ReplaceWorker(std::size_t worker, const std::vector<std:
   return absl::OkStatus();
 }
 
-absl::Status Processes::RestartLatchkeyd() {
-  latchkeyd_->process().Kill();
-  auto started = StartLatchkeyd(latchkeyd_->address());
+absl::StatusOr<std::string> Processes::RestartNextServer() {
+  const std::size_t turn = restarts_++;
+  const std::size_t place = etcd_ == nullptr ? 0 : turn / 2 % kClusterSize;
+  if (etcd_ != nullptr && turn % 2 == 1) {
+    etcd_->process(place).Kill();
+    if (auto restarted = etcd_->Restart(place); !restarted.ok()) return restarted;
+    if (auto answers = etcd_->Await(place); !answers.ok()) return answers;
+    return absl::StrCat("etcd-", place + 1);
+  }
+  latchkeyds_[place].process().Kill();
+  auto started = StartLatchkeyd(place, latchkeyds_[place].address());
   if (!started.ok()) return started.status();
-  latchkeyd_ = *std::move(started);
-  return absl::OkStatus();
+  latchkeyds_[place] = *std::move(started);
+  return LatchkeydName(place);
 }
 
 absl::Status Processes::StopWorkers() {
@@ -114,6 +157,8 @@ absl::Status Processes::StopWorkers() {
 
 void Processes::StopProvider() { provider_->process().Stop(kStopPatience); }
 
-void Processes::StopLatchkeyd() { latchkeyd_->process().Stop(kStopPatience); }
+void Processes::StopLatchkeyd() {
+  for (ServerProcess& latchkeyd : latchkeyds_) latchkeyd.process().Stop(kStopPatience);
+}
 
 }  // namespace latchkey::demo

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "tools/payment_demo/havoc.h"
+#include "tools/process/etcd_cluster.h"
 #include "tools/process/server_process.h"
 
 namespace latchkey::demo {
@@ -20,6 +22,7 @@ struct DemoOptions {
   std::string directory;      // for the ledger, the store and the logs; exists and is empty
   std::string programs;       // the directory of payment_provider and payment_worker
   std::string latchkeyd;      // the program; empty: the workers run without Latchkey
+  bool cluster = false;       // three latchkeyd over three members of etcd
   bool keys_honoured = true;  // by the provider
   std::size_t workers = 4;
   std::uint64_t seed = 1;
@@ -54,8 +57,9 @@ class Processes {
   bool IsAtWork(std::size_t worker) const { return !IsKilled(worker) && workers_[worker].live(); }
   // Starts another in the place of a worker that is gone. It leaves out the rows that are settled.
   absl::Status ReplaceWorker(std::size_t worker, const std::vector<std::size_t>& settled);
-  // Kills latchkeyd and starts it again: same address, same store.
-  absl::Status RestartLatchkeyd();
+  // Kills latchkeyd and starts it again: same address, same store. Of a cluster each server and
+  // each member of etcd in its turn. Which it was.
+  absl::StatusOr<std::string> RestartNextServer();
 
   // INTERNAL where a worker did not end well by itself.
   absl::Status StopWorkers();
@@ -63,16 +67,20 @@ class Processes {
   void StopLatchkeyd();
 
   std::size_t workers() const { return workers_.size(); }
-  const std::string& latchkeyd_address() const { return latchkeyd_->address(); }
+  const std::string& latchkeyd_address() const { return latchkeyds_.front().address(); }
   std::string ledger() const { return InDirectory("ledger.sqlite"); }
-  std::string store() const { return InDirectory("store"); }
+  // As latchkeyd takes it.
+  std::string store() const;
   // While this file exists, the next worker that has charged takes it away and stops there.
   std::string failpoint() const { return InDirectory("failpoint"); }
 
  private:
   absl::StatusOr<ServerProcess> StartServer(const std::string& name,
                                             const std::vector<std::string>& command);
-  absl::StatusOr<ServerProcess> StartLatchkeyd(const std::string& address);
+  absl::Status StartLatchkeyds(std::ostream& out);
+  absl::StatusOr<ServerProcess> StartLatchkeyd(std::size_t place, const std::string& address);
+  // "latchkeyd", or "latchkeyd-1" for 0 in a cluster.
+  std::string LatchkeydName(std::size_t place) const;
   absl::StatusOr<ChildProcess> StartWorker(std::size_t worker,
                                            const std::vector<std::size_t>& settled);
   std::string InDirectory(const std::string& file) const { return options_.directory + "/" + file; }
@@ -80,7 +88,9 @@ class Processes {
 
   const DemoOptions options_;
   std::optional<ServerProcess> provider_;
-  std::optional<ServerProcess> latchkeyd_;
+  std::unique_ptr<EtcdCluster> etcd_;
+  std::vector<ServerProcess> latchkeyds_;
+  std::size_t restarts_ = 0;
   std::vector<ChildProcess> workers_;
 };
 

@@ -103,7 +103,8 @@ void WriteHavoc(const Havoc& havoc, std::ostream& out) {
   WriteRow(out, "workers, charged", havoc.worst_moments.size(),
            "killed before they could record it");
   WriteRow(out, "workers, anywhere", havoc.any_moments, "killed at any moment");
-  WriteRow(out, "latchkeyd", havoc.servers, "killed, and started again on its store");
+  WriteRow(out, havoc.cluster ? "latchkeyd, etcd" : "latchkeyd", havoc.servers,
+           "killed, and started again on its store");
   WriteRow(out, "replies", havoc.lost_replies, "lost by the provider, after it had done its work");
 }
 

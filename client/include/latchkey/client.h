@@ -60,6 +60,9 @@ class Client {
  public:
   // Connects, lazily, to `target`: "host:port" or any gRPC target. Never fails; calls do.
   //
+  // Where several servers share one store, name them all: "host:port,host:port". One is used at a
+  // time. When it does not answer, calls go on at the next, and leases are renewed there.
+  //
   // With ClientOptions::outbox_directory, what processes that are no more left there is delivered
   // in the background.
   static Client Connect(const std::string& target, ClientOptions options = {});

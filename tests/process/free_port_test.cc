@@ -1,6 +1,6 @@
 // A port that is kept for a server: nobody gets it by chance, and the server gets it by its number.
 
-#include "tools/load_generator/free_port.h"
+#include "tools/process/free_port.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace latchkey::bench {
+namespace latchkey {
 namespace {
 
 // As servers do; 0 if the port could be listened on.
@@ -41,4 +41,4 @@ TEST(FreePortTest, NoTwoAreTheSame) {
 }
 
 }  // namespace
-}  // namespace latchkey::bench
+}  // namespace latchkey

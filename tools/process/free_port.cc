@@ -1,4 +1,4 @@
-#include "tools/load_generator/free_port.h"
+#include "tools/process/free_port.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace latchkey::bench {
+namespace latchkey {
 
 absl::StatusOr<FreePort> FreePort::Take() {
   const int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -33,4 +33,4 @@ FreePort::~FreePort() {
   if (socket_ >= 0) close(socket_);
 }
 
-}  // namespace latchkey::bench
+}  // namespace latchkey

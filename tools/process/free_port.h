@@ -3,7 +3,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace latchkey::bench {
+namespace latchkey {
 
 // While the object lives, the kernel gives the port to nobody who asks for any; a server that asks
 // for it by number, with SO_REUSEADDR as servers do, gets it.
@@ -24,4 +24,4 @@ class FreePort {
   int number_;
 };
 
-}  // namespace latchkey::bench
+}  // namespace latchkey
