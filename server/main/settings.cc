@@ -192,7 +192,7 @@ std::vector<Setting> EtcdSettingsList() {
        [](const std::string& v, S& s) { return SetText(v, s.etcd.user); }},
       {"etcd_password_file", "file with that user's password",
        [](const std::string& v, S& s) { return SetText(v, s.etcd.password_file); }},
-      {"etcd_quota_bytes", "what etcd's --quota-backend-bytes is [2147483648]",
+      {"etcd_quota_bytes", "what etcd's quota-backend-bytes is [2147483648]",
        [](const std::string& v, S& s) {
          return Assign(ParseNumber(v, 1, UINT64_MAX), s.etcd.quota_bytes.emplace());
        }},
