@@ -404,6 +404,8 @@ void Partition::Retry(Decision& decision) {
     decision.entry->grant_replies = 1;
     retries_.emplace_back(UnsentGrant{decision.entry->store_key, decision.unsent_token});
   } else if (decision.call != nullptr && !decision.waiting) {
+    // What it would have been told is not so.
+    std::visit([](auto& exchange) { exchange.response->Clear(); }, decision.call->operation);
     retries_.emplace_back(decision.call);
   }
 }

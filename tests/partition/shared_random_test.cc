@@ -188,10 +188,11 @@ class SharedRandomRun {
     auto& call = Pick(3) == 0 ? server->Do(RenewFor(holder->key, holder->token,
                                                     std::chrono::milliseconds(300 + Pick(3'000))))
                               : server->Do(Renew(holder->key, holder->token));
-    LookAtWaiting();
-    if (!call.ok()) return;
-    ++renewals;
-    holder->safe_until = std::max(holder->safe_until, call.arrived + call.LeaseSinceArrival());
+    if (call.ok()) {
+      ++renewals;
+      holder->safe_until = std::max(holder->safe_until, call.arrived + call.LeaseSinceArrival());
+    }
+    LookAtWaiting();  // which may add holders, and move them
   }
 
   void Result() {
@@ -200,9 +201,10 @@ class SharedRandomRun {
     if (holder == nullptr || server == nullptr || Pick(4) != 0) return;
     holder->ended = true;
     const std::string reference = "r" + std::to_string(holder->token);
-    const auto& call = server->Do(Succeed(holder->key, holder->token, reference));
-    LookAtWaiting();
-    if (call.ok()) SeeResult(holder->key, reference);
+    const std::string key = holder->key;
+    const auto& call = server->Do(Succeed(key, holder->token, reference));
+    LookAtWaiting();  // which may add holders, and move them
+    if (call.ok()) SeeResult(key, reference);
   }
 
   void GiveBack() {

@@ -14,7 +14,9 @@ _REASONS = ("STALE_FENCING_TOKEN", "LEASE_EXPIRED", "ALREADY_COMPLETED", "RESULT
 FAILPOINTS = ("random", "before_sync", "after_sync", "committed", "reserving_tokens", "reserved_tokens",
               "saving_retention", "saved_retention", "opened_store", "starting_service", "drained",
               "closing_store")
-_PAUSED = {"s": "server paused", "c": "callers paused", "h": "holders paused"}  # by the name of the process
+# By the name of the process; l and m are servers and members of a cluster.
+_PAUSED = {"s": "server paused", "c": "callers paused", "h": "holders paused", "l": "server paused",
+           "m": "members paused"}
 _WAITED = 20_000_000  # nanoseconds from its arrival on that a grant had to wait for
 
 
