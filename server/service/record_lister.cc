@@ -42,14 +42,14 @@ class LiveRecords {
   explicit LiveRecords(const CallEnvironment& environment) : environment_(environment) {}
 
   // Starts reading; the answer is valid after Wait.
-  const v1::Record& Read(const std::string& store_key) {
+  const v1::GetRecordResponse& Read(const std::string& store_key) {
     auto& read = *reads_.emplace_back(std::make_unique<ReadCall>(*this, store_key));
     {
       MutexLock lock(mutex_);
       ++pending_;
     }
     environment_.partitions.Submit(read);
-    return read.response.record();
+    return read.response;
   }
 
   // The first refusal, if any. A corrupt record is not one: it is left out, so that it does not
@@ -65,9 +65,7 @@ class LiveRecords {
     ReadCall(LiveRecords& records, const std::string& key)
         : Call(GetRecordExchange{&request, &response}, key, records.environment_.clock.Monotonic(),
                0),
-          owner(records) {
-      response.mutable_record();
-    }
+          owner(records) {}
     void Finish(std::optional<Refusal> refusal) override {
       MutexLock lock(owner.mutex_);
       if (refusal.has_value() && refusal->reason != v1::Refusal::RECORD_CORRUPT) {
@@ -232,7 +230,7 @@ std::optional<Refusal> RecordLister::AddMatching(const std::vector<storage::Scan
   context.now = environment_.retention.At(environment_.clock.Monotonic());
   context.limits = &environment_.limits;
   LiveRecords live(environment_);
-  std::vector<const v1::Record*> live_records(scanned.size());
+  std::vector<const v1::GetRecordResponse*> live_records(scanned.size());
   for (std::size_t i = 0; i < scanned.size(); ++i) {
     const auto& record = scanned[i].loaded.record;
     if (record.has_value() && IsLiveState(record->state())) {
@@ -244,8 +242,8 @@ std::optional<Refusal> RecordLister::AddMatching(const std::vector<storage::Scan
     const auto& [store_key, loaded] = scanned[*consumed];
     if (!loaded.record.has_value()) continue;  // corrupt: left out
     v1::Record described;
-    if (const v1::Record* read = live_records[*consumed]) {
-      described = *read;
+    if (const v1::GetRecordResponse* read = live_records[*consumed]) {
+      described = read->record();
     } else {
       const auto parts = storage::SplitStoreKey(store_key);
       context.name_space = parts.name_space;
