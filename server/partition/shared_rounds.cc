@@ -242,6 +242,8 @@ void Partition::DecideShared(Call& call, Entry& entry) {
   }
   Decision decision{.entry = &entry, .call = &call, .before = entry.state_now()};
   auto saved = std::make_unique<KeyState>(entry.state);
+  // It may have been decided before, and waited, or been told by the store that it was not so.
+  std::visit([](auto& exchange) { exchange.response->Clear(); }, call.operation);
   if (entry.corrupt) {
     decision.step.refusal = RecordCorrupt();
   } else {
@@ -404,8 +406,6 @@ void Partition::Retry(Decision& decision) {
     decision.entry->grant_replies = 1;
     retries_.emplace_back(UnsentGrant{decision.entry->store_key, decision.unsent_token});
   } else if (decision.call != nullptr && !decision.waiting) {
-    // What it would have been told is not so.
-    std::visit([](auto& exchange) { exchange.response->Clear(); }, decision.call->operation);
     retries_.emplace_back(decision.call);
   }
 }
