@@ -192,8 +192,8 @@ void Partition::DecideShared(Work& work) {
     Visit(*entry);
     LookNow(*entry);
   } else if (auto* end = std::get_if<EndWaits>(&work)) {
-    if (!decisions_.empty()) return backlog_.push_back(*end);
-    Run(*end);
+    if (decisions_.empty()) return Run(*end);
+    backlog_.emplace_back(*end);
   } else if (auto* serve = std::get_if<ServeAbsentKeys>(&work)) {
     Run(*serve);
   }

@@ -57,9 +57,7 @@ struct Driving {
   double share_at_most = 0;  // the same, if a faster machine helps the echo alone
   double busy = 0;           // peer and client, of all processors
 
-  bool bad() const {
-    return share < kShareMin && !(share_at_most >= kShareMin && busy >= kBusyShare);
-  }
+  bool bad() const { return share < kShareMin && (share_at_most < kShareMin || busy < kBusyShare); }
 };
 
 // Empty for what is not known.
