@@ -16,28 +16,12 @@ Compactor::Compactor(EtcdClient& client, const KeyLayout& layout, Clock& clock)
       after_(client.options().compact_after),
       turns_(client, layout.Compaction(), clock) {}
 
-Compactor::~Compactor() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-  if (thread_.joinable()) thread_.join();
-}
-
 void Compactor::Start() {
-  if (after_ > Duration::zero()) thread_ = std::thread([this] { Run(); });
-}
-
-void Compactor::Run() {
-  while (true) {
-    {
-      MutexLock lock(mutex_);
-      if (!stopping_) changed_.WaitFor(mutex_, after_ / kLooks);
-      if (stopping_) return;
-    }
+  if (after_ <= Duration::zero()) return;
+  background_.Start(after_ / kLooks, [this] {
     (void)Look();
-  }
+    return after_ / kLooks;
+  });
 }
 
 bool Compactor::Look() {

@@ -2,10 +2,8 @@
 // may do it.
 #pragma once
 
-#include <thread>
-
 #include "base/clock.h"
-#include "base/mutex.h"
+#include "storage/etcd/background.h"
 #include "storage/etcd/etcd_client.h"
 #include "storage/etcd/key_layout.h"
 #include "storage/etcd/turns.h"
@@ -18,7 +16,6 @@ class Compactor {
  public:
   // All outlive it.
   Compactor(EtcdClient& client, const KeyLayout& layout, Clock& clock);
-  ~Compactor();
 
   // Starts a thread, if anything is to be compacted at all.
   void Start();
@@ -27,16 +24,10 @@ class Compactor {
   bool Look();
 
  private:
-  void Run();
-
   EtcdClient& client_;
   const Duration after_;
   Turns turns_;
-
-  Mutex mutex_;
-  Condition changed_;
-  bool stopping_ GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  Background background_;
 };
 
 }  // namespace latchkey::storage

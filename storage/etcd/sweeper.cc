@@ -28,35 +28,18 @@ Sweeper::Sweeper(EtcdClient& client, const KeyLayout& layout, Clock& clock, Reco
       expire_(std::move(expire)),
       turns_(client, layout.Sweep(), clock) {}
 
-Sweeper::~Sweeper() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-  if (thread_.joinable()) thread_.join();
-}
+Duration Sweeper::Pause() const { return fruitful_ ? kQuickly : kSlowly; }
 
 void Sweeper::Start() {
-  if (expire_) thread_ = std::thread([this] { Run(); });
-}
-
-void Sweeper::Run() {
-  while (true) {
-    {
-      MutexLock lock(mutex_);
-      if (!stopping_) changed_.WaitFor(mutex_, fruitful_ ? kQuickly : kSlowly);
-      if (stopping_) return;
-    }
+  if (!expire_) return;
+  background_.Start(Pause(), [this] {
     fruitful_ = Look() > 0;
-  }
+    return Pause();
+  });
 }
 
 std::size_t Sweeper::Look() {
-  const auto pause = [this](const std::string& last) {
-    if (last.empty()) return Duration(kRest);
-    return fruitful_ ? kQuickly : kSlowly;
-  };
+  const auto pause = [this](const std::string& last) { return last.empty() ? kRest : Pause(); };
   const auto taken = turns_.Take(pause, [this](const std::string& last) {
     return ReadPage(last.empty() ? "" : last.substr(1));
   });

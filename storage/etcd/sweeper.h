@@ -1,11 +1,10 @@
 // Reclaims records that nobody can see any more. Any server may do it.
 #pragma once
 
-#include <thread>
 #include <vector>
 
 #include "base/clock.h"
-#include "base/mutex.h"
+#include "storage/etcd/background.h"
 #include "storage/etcd/etcd_client.h"
 #include "storage/etcd/key_layout.h"
 #include "storage/etcd/turns.h"
@@ -21,7 +20,6 @@ class Sweeper {
   // All outlive it. `expire` may be empty: nothing is reclaimed.
   Sweeper(EtcdClient& client, const KeyLayout& layout, Clock& clock, RecordStore& store,
           Expire expire);
-  ~Sweeper();
 
   void Start();
 
@@ -29,7 +27,7 @@ class Sweeper {
   std::size_t Look();
 
  private:
-  void Run();
+  Duration Pause() const;
   std::optional<std::string> ReadPage(const std::string& after);
   std::size_t Reclaim();
 
@@ -41,11 +39,7 @@ class Sweeper {
   std::vector<Scanned> page_;
   // What the last page of this server had to be reclaimed.
   bool fruitful_ = false;
-
-  Mutex mutex_;
-  Condition changed_;
-  bool stopping_ GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  Background background_;
 };
 
 }  // namespace latchkey::storage

@@ -27,7 +27,7 @@ class ClusterDriver final : public Driver {
       : servers_(std::move(servers)) {}
 
   std::unique_ptr<FlowLoop> MakeLoop(int number) override {
-    const std::size_t place = static_cast<std::size_t>(number);
+    const auto place = static_cast<std::size_t>(number);
     return servers_[place % servers_.size()]->MakeLoop(number);
   }
 
@@ -43,6 +43,7 @@ class RunningCluster final : public Running {
 
   absl::StatusOr<std::unique_ptr<Driver>> Connect(int concurrency) override {
     std::vector<std::unique_ptr<Driver>> drivers;
+    drivers.reserve(servers_.size());
     for (const ServerProcess& server : servers_) {
       drivers.push_back(
           MakeLatchkeyDriver(transport_, server.address(), Flow::kAcquireAndRecord, concurrency));
@@ -76,8 +77,6 @@ System ClusterSystem(const BenchOptions& options, Transport transport, int membe
   };
   return system;
 }
-
-double Rate(const Row& row) { return Median(Collect(row, &Measurement::operations_per_second)); }
 
 // Adds to ours what they are beside etcd's, and prints that.
 void Compare(std::vector<Row>& rows) {

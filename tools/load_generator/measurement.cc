@@ -40,6 +40,8 @@ std::vector<double> Collect(const Row& row, double Measurement::* figure) {
   return values;
 }
 
+double Rate(const Row& row) { return Median(Collect(row, &Measurement::operations_per_second)); }
+
 Share ShareOf(const Row& row, const Row& whole, double Measurement::* figure) {
   std::vector<double> shares;
   const std::size_t repetitions = std::min(row.repetitions.size(), whole.repetitions.size());

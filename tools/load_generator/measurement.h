@@ -60,6 +60,8 @@ double Maximum(const std::vector<double>& values);
 
 // One figure of every repetition of a row.
 std::vector<double> Collect(const Row& row, double Measurement::* figure);
+// The median rate of a row.
+double Rate(const Row& row);
 
 // A figure of `row` as a share of that of `whole`, repetition by repetition, so that what slows the
 // machine down for a while slows both. Zeros where they have no repetition in common.

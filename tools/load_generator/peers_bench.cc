@@ -41,8 +41,6 @@ constexpr double kShareMin = 0.8;
 // driven with.
 constexpr double kBusyShare = 0.85;
 
-double Rate(const Row& row) { return Median(Collect(row, &Measurement::operations_per_second)); }
-
 bool IsOurs(const Row& row) { return row.system == "latchkey"; }
 
 double EchoRate(const std::vector<Row>& rows) {

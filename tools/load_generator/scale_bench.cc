@@ -213,8 +213,6 @@ double Figure(const Row& row, const std::string& name) {
   return found == row.more.end() ? 0 : found->second;
 }
 
-double Rate(const Row& row) { return Median(Collect(row, &Measurement::operations_per_second)); }
-
 // Flows by stretch, of the fastest transport.
 Panel RetentionPanel(const Retained& retained) {
   BarPanel panel{"records that expire as fast as they come", "flows/s", {}};
