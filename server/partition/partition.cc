@@ -118,7 +118,11 @@ void Partition::ExtendLeasesAfterStall() {
   for (auto& [store_key, entry] : entries_) {
     if (!entry->held()) continue;
     KeyState& key = entry->state;
-    const Duration most = Duration(key.record->promised_lease_nanos()) - key.stall_extension;
+    const Duration promised(key.record->promised_lease_nanos());
+    // Over a shared store a lease may have been heard of after the last batch had begun. It is not
+    // made longer than any other server takes it for.
+    const Duration most =
+        std::min(promised - key.stall_extension, now_.monotonic + promised - key.lease_deadline);
     const Duration by = std::clamp(gap, Duration::zero(), std::max(most, Duration::zero()));
     key.stall_extension += by;
     key.lease_deadline += by;
@@ -392,8 +396,7 @@ void Partition::FireWaitTimers() {
     if (exclusive_) {
       AnswerTimedOut(*due->entry, *due->call);
     } else {
-      RemoveWaiter(*due->entry, *due->entry->waiters->Find(due->call));
-      DecideShared(*due->call, *due->entry);
+      DecideTimedOut(*due->entry, *due->call);
     }
   }
 }

@@ -136,6 +136,7 @@ class Partition {
     Entry* entry = nullptr;
     Call* call = nullptr;  // null: a lapse, a grant taken back, or only a look
     bool waiting = false;  // the call is in the queue
+    bool look = false;     // whether those who wait can be served
     std::uint64_t unsent_token = 0;
     v1::CheckResultResponse::State before{};
     Step step = {};
@@ -154,6 +155,7 @@ class Partition {
   // `saved`: what the key was before; `last`: nothing more is decided on it in this round.
   void Decide(Decision decision, std::unique_ptr<KeyState> saved, bool last);
   bool DecideWaiters(Entry& entry);
+  void DecideTimedOut(Entry& entry, Call& call);
   bool KnowsToken(const Call& call, Entry& entry);
   void LookLater(Entry& entry);
   void LookNow(Entry& entry);

@@ -17,6 +17,7 @@
 #include "server/partition/partition.h"
 #include "server/partition/refusals.h"
 #include "server/partition/reply_gathering.h"
+#include "server/retention/retention.h"
 
 namespace latchkey {
 namespace {
@@ -82,7 +83,6 @@ void Partition::ProcessShared(std::span<Work> backlog, std::span<Work> work, boo
 // --- What is heard ------------------------------------------------------------------------------
 
 void Partition::Hear(storage::LiveChanges& told) {
-  const MonotonicTime heard = environment_.clock->Monotonic();
   if (told.begins) {
     listing_ = true;
     for (auto& [store_key, entry] : entries_) entry->told = false;
@@ -98,7 +98,7 @@ void Partition::Hear(storage::LiveChanges& told) {
     entry->told = true;
     if (change.loaded.revision <= entry->revision) continue;
     if (!record.has_value() && !change.loaded.corrupt) change.loaded.revision = 0;
-    Accept(*entry, std::move(change.loaded), heard);
+    Accept(*entry, std::move(change.loaded), now_.monotonic);  // it was told before that
   }
   if (told.complete && std::exchange(listing_, false)) HearAll();
 }
@@ -199,8 +199,11 @@ void Partition::DecideShared(Work& work) {
   }
 }
 
+// Whoever has waited in vain is told how the key stands when the time is up, not when it came.
 bool Partition::Confirmed(const Entry& entry, const Call& call) const {
-  return entry.confirmed_at.has_value() && call.arrived < *entry.confirmed_at;
+  const MonotonicTime deadline = WaitDeadlineOf(call);
+  const MonotonicTime since = deadline <= now_.monotonic ? deadline : call.arrived;
+  return entry.confirmed_at.has_value() && since < *entry.confirmed_at;
 }
 
 // Whether a token was ever given can only be said by whoever knows the newest; an outcome that
@@ -214,7 +217,9 @@ bool Partition::KnowsToken(const Call& call, Entry& entry) {
   token_asked_ = true;
   highest_token_ = environment_.store->HighestToken();
   if (entry.asked) return true;  // it has been decided on, and the commit will say
-  Accept(entry, std::move(loaded->front()), environment_.clock->Monotonic());
+  // What is promised next must not count from before this was heard.
+  now_ = environment_.retention->At(environment_.clock->Monotonic());
+  Accept(entry, std::move(loaded->front()), now_.monotonic);
   entry.confirmed_at = asked;
   return true;
 }
@@ -256,6 +261,17 @@ void Partition::DecideShared(Call& call, Entry& entry) {
   Decide(std::move(decision), std::move(saved), /*last=*/durable);
 }
 
+// A key that was heard to be free is first for those who may wait on, which are about to be looked
+// at.
+void Partition::DecideTimedOut(Entry& entry, Call& call) {
+  RemoveWaiter(entry, *entry.waiters->Find(&call));
+  if (IsFree(entry.state) && entry.waiting() > 0) {
+    backlog_.emplace_back(&call);
+  } else {
+    DecideShared(call, entry);
+  }
+}
+
 void Partition::Decide(Decision decision, std::unique_ptr<KeyState> saved, bool last) {
   Entry& entry = *decision.entry;
   entry.asked = true;
@@ -294,7 +310,7 @@ void Partition::LookNow(Entry& entry) {
   } else if (IsFree(entry.state) && entry.waiting() > 0 && !entry.corrupt) {
     if (DecideWaiters(entry)) return;
   }
-  Decide({.entry = &entry, .before = entry.state_now()}, nullptr, /*last=*/false);
+  Decide({.entry = &entry, .look = true, .before = entry.state_now()}, nullptr, /*last=*/false);
 }
 
 // As GrantToFirstWaiter, but that nobody leaves the queue before it is known that the key is free.
@@ -413,15 +429,19 @@ void Partition::Retry(Decision& decision) {
 void Partition::RefuseDecided(Decision& decision, Refusal refusal) {
   Entry& entry = *decision.entry;
   if (decision.step.lapsed) {
-    entry.state.lease_deadline = now_.monotonic + kLapseAgainAfter;
+    const Duration promised(entry.state.record->promised_lease_nanos());
+    entry.state.lease_deadline = now_.monotonic + std::min(kLapseAgainAfter, promised);
     SetLeaseTimer(entry);
   }
-  if (decision.call == nullptr) return;
   if (decision.waiting) {
     EndWait(entry, decision.call, std::move(refusal));
-  } else {
+  } else if (decision.call != nullptr) {
     AnswerLater(*decision.call, std::move(refusal));
+  } else if (decision.look && entry.waiting() > 0) {
+    // One of them, so that this comes to an end where the store goes on not answering.
+    EndWait(entry, entry.waiters->First(), std::move(refusal));
   }
+  if ((decision.waiting || decision.look) && entry.waiting() > 0) LookLater(entry);
 }
 
 }  // namespace latchkey

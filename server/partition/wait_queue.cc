@@ -4,6 +4,7 @@
 
 #include "base/mutant.h"
 #include "latchkey/v1/coordination.pb.h"
+#include "server/machine/proto_time.h"
 
 namespace latchkey {
 namespace {
@@ -24,6 +25,16 @@ const std::string& FingerprintOf(const Call& call) {
 }
 
 }  // namespace
+
+MonotonicTime WaitDeadlineOf(const Call& call) {
+  Duration timeout = Duration::zero();
+  if (const auto* acquire = AcquireOf(call)) {
+    timeout = FromProto(acquire->wait_timeout()).value_or(timeout);
+  } else if (const auto* check = std::get_if<CheckResultExchange>(&call.operation)) {
+    timeout = FromProto(check->request->wait_timeout()).value_or(timeout);
+  }
+  return call.arrived + timeout;
+}
 
 void WaitQueue::Count(const Call& call, int by) {
   const std::string& fingerprint = FingerprintOf(call);

@@ -20,6 +20,9 @@ struct Waiter {
   MonotonicTime deadline;
 };
 
+// Until when a call may wait; those that do not ask to, until they arrive.
+MonotonicTime WaitDeadlineOf(const Call& call);
+
 // Not thread-safe. The calls outlive their stay in the queue.
 class WaitQueue {
  public:
@@ -43,6 +46,8 @@ class WaitQueue {
 
   std::list<Waiter>& acquires() { return acquires_; }
   std::list<Waiter>& checks() { return checks_; }
+  // Who has waited longest, of those who want the key if there are any. There is somebody.
+  const Call* First() const { return (acquires_.empty() ? checks_ : acquires_).front().call; }
   std::size_t size() const { return acquires_.size() + checks_.size(); }
   bool empty() const { return acquires_.empty() && checks_.empty(); }
 

@@ -2,7 +2,6 @@
 
 #include "base/mutant.h"
 #include "latchkey/v1/coordination.pb.h"
-#include "server/machine/proto_time.h"
 #include "server/machine/refusals.h"
 #include "server/partition/checked_decide.h"
 #include "server/partition/entry.h"
@@ -22,18 +21,10 @@ const std::string& FingerprintOf(const Call& call) {
   return std::get<CheckResultExchange>(call.operation).request->fingerprint();
 }
 
-Duration WaitTimeoutOf(const Call& call) {
-  const auto* acquire = std::get_if<AcquireLockExchange>(&call.operation);
-  const auto& timeout = acquire != nullptr
-                            ? acquire->request->wait_timeout()
-                            : std::get<CheckResultExchange>(call.operation).request->wait_timeout();
-  return FromProto(timeout).value_or(Duration::zero());
-}
-
 }  // namespace
 
 void Partition::Enqueue(Entry& entry, Call& call) {
-  const Waiter waiter{&call, call.arrived + WaitTimeoutOf(call)};
+  const Waiter waiter{&call, WaitDeadlineOf(call)};
   if (waiter.deadline <= now_.monotonic) {
     AnswerLater(call);
     return;

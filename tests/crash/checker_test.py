@@ -397,6 +397,15 @@ class NoFalseAlarmTest(unittest.TestCase):
         story.contention(750, 751, "c", "a")
         self.check(story)
 
+    def test_grant_over_a_shared_store_is_in_force_a_while_after_it_was_decided(self):
+        for shared in (False, True):
+            story = Story()
+            if shared:
+                story.event(0, "shared_store")
+            story.grant(0, 20, "a", 1, remaining=985, elapsed=15, on_lapse="FORGET")
+            story.check(8, 10, "ABSENT")
+            self.assertEqual(story.judged(), set() if shared else {"L4"})
+
     def test_waiter_that_cannot_recover_is_passed_over(self):
         story = Story()
         story.grant(0, 1, "a", 1, lease=2000)

@@ -241,7 +241,7 @@ class SharedRandomRun {
 
   void Trouble() {
     const std::size_t place = Pick(kServers);
-    switch (Pick(6)) {
+    switch (Pick(8)) {
       case 0:
         return Replace(place);
       case 1:
@@ -251,6 +251,12 @@ class SharedRandomRun {
       case 3:
         servers_[place]->deaf = !servers_[place]->deaf;
         return;
+      case 4:
+      case 5: {
+        const auto time = std::chrono::milliseconds(Pick(3'000));
+        servers_[place]->before_commit = [this, time] { world_.clock.Advance(time); };
+        return;
+      }
       default:
         servers_[place]->next_commits.push_back(Pick(2) == 0 ? storage::Fault::kFailBefore
                                                              : storage::Fault::kFailAfter);

@@ -329,6 +329,56 @@ TEST_F(SharedStoreTest, TimeIsUpForAWaiterAlsoHere) {
   EXPECT_EQ(b_.waiters(), 0u);
 }
 
+TEST_F(SharedStoreTest, WhoeverHasWaitedInVainIsToldHowTheKeyStandsWhenTheTimeIsUp) {
+  const std::uint64_t token = a_.Do(Acquire("k", "one", 60s)).token();
+  auto& waiting = b_.Do(Await("k", "two", 1s));
+  Pass(500ms, {&a_, &b_});
+  b_.Do(Check("k"));  // confirms, after the call came, that the key is held
+  b_.deaf = true;
+  a_.Do(Succeed("k", token));
+  Pass(600ms, {&a_, &b_});
+  ASSERT_TRUE(waiting.finished());
+  EXPECT_TRUE(waiting.completed());
+}
+
+TEST_F(SharedStoreTest, WhoseTimeIsUpDoesNotOvertakeWhoWaitsOn) {
+  const std::uint64_t token = a_.Do(Acquire("k", "one", 60s)).token();
+  auto& patient = b_.Do(Await("k", "two", 30s));
+  auto& hasty = b_.Do(Await("k", "three", 1s));
+  b_.deaf = true;
+  a_.Do(Release("k", token));
+  world_.clock.Advance(1100ms);
+  b_.deaf = false;  // hears of it in the round in which the time is up
+  b_.Run();
+  EXPECT_TRUE(patient.granted());
+  ASSERT_TRUE(hasty.contended());
+  EXPECT_EQ(hasty.contention().holder_id(), "two");
+}
+
+TEST_F(SharedStoreTest, WaitersAreLookedAtAgainWhenTheStoreHasNotAnswered) {
+  const std::uint64_t token = a_.Do(Acquire("k", "one", 60s)).token();
+  auto& second = b_.Do(Await("k", "two"));
+  auto& third = b_.Do(Await("k", "three"));
+  b_.next_commits = {storage::Fault::kFailBefore};
+  a_.Do(Release("k", token));
+  b_.Run();
+  EXPECT_EQ(second.reason(), v1::Refusal::STORAGE_UNAVAILABLE);
+  EXPECT_TRUE(third.granted());
+}
+
+TEST_F(SharedStoreTest, ALookThatTheStoreHasNotAnsweredIsRepeated) {
+  const std::uint64_t token = a_.Do(Acquire("k", "one", 60s)).token();
+  auto& second = b_.Do(Await("k", "two"));
+  auto& third = b_.Do(Await("k", "three"));
+  b_.deaf = true;
+  a_.Do(Succeed("k", token));
+  b_.next_commits = {storage::Fault::kFailBefore};
+  b_.Post(storage::LiveChanges{.begins = true, .complete = true});
+  b_.Run();
+  EXPECT_EQ(second.reason(), v1::Refusal::STORAGE_UNAVAILABLE);
+  EXPECT_TRUE(third.completed());
+}
+
 TEST_F(SharedStoreTest, ManyCallsOnOneKeyInOneRoundAreDecidedInTheirOrder) {
   const std::uint64_t token = a_.Do(Acquire("k", "one")).token();
   auto& renewed = a_.Submit(Renew("k", token));

@@ -1,6 +1,6 @@
 """Judges a run of the crash tests from its histories and its final dump, and from nothing else.
 
-    checker.py [--partial] [--shared] [--counts FILE] DIRECTORY
+    checker.py [--partial] [--counts FILE] DIRECTORY
 
 Exits with 0 if no promise was broken and everything was exercised, 1 if not, 2 if it cannot judge. With
 --partial it does not matter what was exercised; with --counts this goes into a file, as JSON.
@@ -19,7 +19,7 @@ from judge.report import Report
 _SHOWN = 5  # of each invariant, in full
 
 
-def judge(history, shared=False):
+def judge(history):
     """The report, and all that is known of each key."""
     keys = gather(history)
     report = Report(history)
@@ -30,7 +30,7 @@ def judge(history, shared=False):
     for key in keys.values():
         leases.check(key, report)
         attempts.check(key, report)
-        waiting.check(history, key, report, shared)
+        waiting.check(history, key, report)
         results.check(key, report)
         runs.check(history, key, report)
     return report, keys
@@ -50,8 +50,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--partial", action="store_true")
     parser.add_argument("--counts", type=pathlib.Path)
-    parser.add_argument("--shared", action="store_true",
-                        help="several servers share a store, each with clients of its own")
     parser.add_argument("directory")
     options = parser.parse_args()
     try:
@@ -59,7 +57,7 @@ def main():
     except BadHistory as bad:
         print(f"checker: {bad}", file=sys.stderr)
         return 2
-    report, keys = judge(history, options.shared)
+    report, keys = judge(history)
     counts = exercised.count(history, keys)
     if options.counts is None:
         print("exercised:")

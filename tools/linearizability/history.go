@@ -53,6 +53,8 @@ type history struct {
 	files  int
 	calls  []*call // by when they were sent
 	events []line  // by time
+	// several servers share a store: what one has decided takes effect a while later, if it does
+	shared bool
 }
 
 // readHistory reads the files *.history of a directory, and dump.json if there is one: its records
@@ -146,6 +148,8 @@ func (h *history) boundUnanswered() {
 			kills = append(kills, event.T)
 		case "client_kill":
 			dying = event.Name
+		case "shared_store":
+			h.shared = true
 		case "client_start":
 			if dying != "" {
 				gone[dying], dying = event.T, ""

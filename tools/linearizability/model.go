@@ -65,7 +65,7 @@ func partition(h *history) []*keyHistory {
 		key := of(nameOf(c.request.Namespace, c.request.Key))
 		switch c.outcome() {
 		case answered:
-			key.operations = append(key.operations, newOperation(c))
+			key.operations = append(key.operations, newOperation(c, h.shared))
 		case unknown:
 			key.open.add(c)
 		}
@@ -83,9 +83,9 @@ func partition(h *history) []*keyHistory {
 }
 
 // newOperation uses what the server says of time to narrow when the call took effect: a grant, by
-// how much of the lease was left; whoever waits in vain is answered when the time is up, not
-// before.
-func newOperation(c *call) *operation {
+// how much of the lease was left, which tells when it was decided; whoever waits in vain is
+// answered when the time is up, not before.
+func newOperation(c *call, shared bool) *operation {
 	o := &operation{call: c, from: c.sent, to: c.end, answer: observed(c)}
 	if c.reply == nil {
 		return o
@@ -96,7 +96,11 @@ func newOperation(c *call) *operation {
 		left, lease := int64(c.reply.Grant.LeaseRemaining), int64(c.request.LeaseDuration)
 		o.leaseEnd = c.sent + elapsed + left
 		if !o.answer.replayed && 0 < left && left <= lease {
-			o.narrow(later(c.sent, o.leaseEnd-lease), c.end-(lease-left))
+			to := c.end - (lease - left)
+			if shared {
+				to = c.end
+			}
+			o.narrow(later(c.sent, o.leaseEnd-lease), to)
 		}
 	case kindRenewed:
 		o.leaseEnd = c.sent + elapsed + int64(c.reply.LeaseRemaining)

@@ -179,6 +179,14 @@ var otherStories = map[string]func(s *story, broken bool){
 			`,"wait_timeout":"`+pickText(broken, "1.5s", "0.5s")+`"`)
 		s.check(1200, 1201, isAbsent)
 	},
+	"a grant is in force a while after it was decided": func(s *story, broken bool) {
+		if !broken {
+			s.event(0, "shared_store", "")
+		}
+		s.mutex(0, 20, "a", `"reply":{"grant":{"fencing_token":"1","mode":"EXECUTE",`+
+			`"attempt_number":1,"lease_remaining":"0.985s"},"server_elapsed":"0.015s"}`)
+		s.check(8, 10, isAbsent)
+	},
 	"an operator's word is lost": func(s *story, broken bool) {
 		s.acquire(0, 1, "a", grantOf(1))
 		s.admin(10, 11, "ForceRelease", 1, isInDoubt)

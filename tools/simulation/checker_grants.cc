@@ -103,7 +103,9 @@ void Checker::OnFreshGrant(SeenCall& call, const v1::AcquireLockRequest& request
   }
   token.granted = true;
   JudgeOrder(call, token.begun);
-  if (grant.mode() == v1::Grant::EXECUTE) {
+  // Of a reply that was long on its way the run may be over, and the next one known.
+  const bool newest = key.tokens.rbegin()->first == token.number;
+  if (grant.mode() == v1::Grant::EXECUTE && newest) {
     key.run_fingerprint.clear();
     key.checkpoints.clear();
     key.completion.reset();
@@ -128,7 +130,9 @@ void Checker::JudgeLateComer(const SeenCall& call, const v1::AcquireLockRequest&
 void Checker::JudgeRun(const SeenKey& key, const SeenToken& token, const SeenCall& call) {
   if (token.mode != v1::Grant::EXECUTE) return;
   const Checker::Rules rules = rules_(call.key);
-  if (key.completion.has_value()) {
+  const bool after =
+      key.completion.has_value() && token.number > key.completion->result.fencing_token();
+  if (after) {
     const bool gone = key.MayBeDeleted(Duration::zero(), now()) ||
                       MayBeForgotten(key, rules.key_retention + rules.slack);
     if (!gone) {

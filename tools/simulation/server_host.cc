@@ -38,7 +38,11 @@ ServerHost::~ServerHost() = default;
 void ServerHost::Note(const std::string& what) { trace_.Add(scheduler().now(), name(), what); }
 
 void ServerHost::Start() {
-  if (up()) return;
+  if (up()) {
+    // Something that waits has it in its hands yet, and buries it when that is over.
+    if (life_now_->dead()) StartAfter(10ms);
+    return;
+  }
   BeginLife();
   // Another machine's, or the same after a reboot, or no reboot at all.
   if (!random_.Chance(0.3)) {

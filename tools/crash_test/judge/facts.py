@@ -64,7 +64,7 @@ class Token:
         self.by_duration = max(self.by_duration, call.sent + duration)
         self.by_reply = max(self.by_reply, call.sent + elapsed + remaining)
 
-    def add_grant(self, call, grant):
+    def add_grant(self, call, grant, shared):
         elapsed, remaining = nanos(call.reply.get("server_elapsed")), nanos(grant.get("lease_remaining"))
         self.grants.append(call)
         self.known = min(self.known, call.end)
@@ -83,9 +83,9 @@ class Token:
                             call.request.get("on_lapse") in ("FORGET", "FORGET_UNLESS_STARTED"))
         self._widen(call, self.lease, elapsed, remaining)
         if 0 < remaining <= self.lease:
-            # The lease began lease - remaining before the reply was written.
+            # The lease began lease - remaining before the reply was written, when it was decided.
             self.begun = [call.sent + elapsed - (self.lease - remaining),
-                          min(self.begun[1], call.end - (self.lease - remaining))]
+                          min(self.begun[1], call.end if shared else call.end - (self.lease - remaining))]
         else:
             self.begun = [call.sent, min(self.begun[1], call.end)]
 
@@ -245,7 +245,7 @@ def gather(history):
             key.sights.extend(_of_reply(call))
             if call.rpc == "AcquireLock" and "grant" in call.reply:
                 grant = call.reply["grant"]
-                key.token(int(grant["fencing_token"])).add_grant(call, grant)
+                key.token(int(grant["fencing_token"])).add_grant(call, grant, history.shared)
         elif call.rpc == "AcquireLock" and not call.refused:
             key.open_holders.add(call.request.get("holder_id"))
         if call.refused:

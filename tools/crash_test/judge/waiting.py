@@ -13,11 +13,11 @@ _KNOWN_GONE = 1_500_000_000
 _OVER = GIVEN_UP | {14}
 
 
-def check(history, key, report, shared=False):
+def check(history, key, report):
     """Over a shared store order holds among the waiters of one server, and a commit whose outcome its
     server did not know may be done a while after its caller had gone."""
-    _check_order(history, key, report, shared)
-    if not shared:
+    _check_order(history, key, report)
+    if not history.shared:
         _check_gone(history, key, report)
 
 
@@ -42,7 +42,7 @@ def _waited(history, key):
             yield queued, left, call
 
 
-def _check_order(history, key, report, shared):
+def _check_order(history, key, report):
     first_sent = {}
     for call in key.calls:
         if call.rpc == "AcquireLock":
@@ -55,7 +55,7 @@ def _check_order(history, key, report, shared):
             if token.begun[0] >= left:
                 break
             if (token.fresh is waiter or token.begun[1] >= left or
-                    shared and _client_of(token.fresh) != _client_of(waiter) or
+                    history.shared and _client_of(token.fresh) != _client_of(waiter) or
                     first_sent[token.attempt] <= queued or
                     token.mode == "RECOVER" and not waiter.request.get("accept_recover")):
                 continue
