@@ -93,7 +93,9 @@ absl::StatusOr<v1::ExportHeader> ReadHeader(Reader& reader) {
 absl::Status CheckEmpty(RecordStore& store) {
   const auto found = store.Scan({.prefix = {}, .after = {}, .limit = 1});
   if (!found.ok()) return found.status();
-  if (found->empty() && store.HighestToken() == 0) return absl::OkStatus();
+  // A shared store counts tokens from what it has in common with other deployments.
+  const bool new_tokens = !store.exclusive() || store.HighestToken() == 0;
+  if (found->empty() && new_tokens) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "the store is not empty: an import fills a new store, and adds to none");
 }
@@ -208,6 +210,7 @@ absl::StatusOr<Imported> ImportRecords(std::istream& in, const ImportOrder& orde
   imported.token_before = header->fencing_token();
   imported.token_now = header->fencing_token();
   StoreState state = std::move(*header->mutable_state());
+  if (!store.exclusive()) state.set_version(1);  // the first that is saved
   if (!order.moved) {
     const WallTime saved_at = WallTimeFromNanos(header->exported_at_nanos());
     if (order.now < saved_at) {

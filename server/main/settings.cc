@@ -183,15 +183,15 @@ std::vector<Setting> EtcdSettingsList() {
   using S = Settings;
   return {
       {"etcd_ca", "PEM file with the authorities of etcd's certificates; without it no TLS",
-       [](const std::string& v, S& s) { return SetText(v, s.etcd.ca); }},
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.files.ca); }},
       {"etcd_certificate", "PEM file with the certificate shown to etcd",
-       [](const std::string& v, S& s) { return SetText(v, s.etcd.certificate); }},
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.files.certificate); }},
       {"etcd_key", "PEM file with its private key",
-       [](const std::string& v, S& s) { return SetText(v, s.etcd.key); }},
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.files.key); }},
       {"etcd_user", "user of etcd, with etcd_password_file",
-       [](const std::string& v, S& s) { return SetText(v, s.etcd.user); }},
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.files.user); }},
       {"etcd_password_file", "file with that user's password",
-       [](const std::string& v, S& s) { return SetText(v, s.etcd.password_file); }},
+       [](const std::string& v, S& s) { return SetText(v, s.etcd.files.password_file); }},
       {"etcd_quota_bytes", "what etcd's quota-backend-bytes is [2147483648]",
        [](const std::string& v, S& s) {
          return Assign(ParseNumber(v, 1, UINT64_MAX), s.etcd.quota_bytes.emplace());

@@ -11,16 +11,13 @@
 #include "absl/status/statusor.h"
 #include "server/service/server.h"
 #include "server/service/server_tls.h"
+#include "storage/etcd/etcd_files.h"
 
 namespace latchkey {
 
-// How to speak to etcd, where it is the store. Files are PEM; all of it may be empty.
+// How to speak to etcd, where it is the store.
 struct EtcdSettings {
-  std::string ca;
-  std::string certificate;
-  std::string key;
-  std::string user;
-  std::string password_file;
+  storage::EtcdFiles files;
   std::optional<std::uint64_t> quota_bytes;
 };
 

@@ -17,8 +17,6 @@ using etcdserverpb::TxnResponse;
 constexpr std::size_t kLoadsPerTxn = 60;
 // A write is tried so often when the floor of tokens is raised meanwhile.
 constexpr int kTriesMax = 4;
-// Of 256 places, more than a transaction has.
-constexpr std::uint64_t kLastPlace = 255;
 
 // etcd has refused the whole transaction, and done nothing. One of several records may be the
 // reason, so each is tried by itself.
@@ -52,6 +50,25 @@ absl::StatusOr<std::unique_ptr<EtcdRecordStore>> EtcdRecordStore::Open(EtcdOptio
   store->sweeper_.Start();
   return store;
 }
+
+absl::StatusOr<std::unique_ptr<EtcdRecordStore>> EtcdRecordStore::OpenExisting(EtcdOptions options,
+                                                                               Clock& clock) {
+  std::unique_ptr<EtcdRecordStore> store(new EtcdRecordStore(std::move(options), clock, {}));
+  const auto floor = ReadFormat(store->client_, store->layout_);
+  if (!floor.ok()) return floor.status();
+  store->RaiseKnownFloor(*floor);
+  return store;
+}
+
+absl::StatusOr<std::unique_ptr<EtcdRecordStore>> EtcdRecordStore::OpenNew(EtcdOptions options,
+                                                                          Clock& clock) {
+  std::unique_ptr<EtcdRecordStore> store(new EtcdRecordStore(std::move(options), clock, {}));
+  const absl::Status begun = BeginFilling(store->client_, store->layout_);
+  if (!begun.ok()) return begun;
+  return store;
+}
+
+absl::Status EtcdRecordStore::FinishFilling() { return storage::FinishFilling(client_, layout_); }
 
 TokenFloor EtcdRecordStore::floor() {
   MutexLock lock(mutex_);
@@ -241,7 +258,7 @@ absl::Status EtcdRecordStore::SaveState(const StoreState& state) {
 }
 
 std::uint64_t EtcdRecordStore::HighestToken() {
-  return TokenAt(floor(), client_.revision(), kLastPlace);
+  return TokenAt(floor(), client_.revision(), kPlacesMax);
 }
 
 absl::Status EtcdRecordStore::RaiseTokens(std::uint64_t to) {

@@ -25,6 +25,15 @@ class EtcdRecordStore final : public RecordStore {
   static absl::StatusOr<std::unique_ptr<EtcdRecordStore>> Open(EtcdOptions options, Clock& clock,
                                                                Expire expire = {});
 
+  // With nothing in the background. FAILED_PRECONDITION also where there is none.
+  static absl::StatusOr<std::unique_ptr<EtcdRecordStore>> OpenExisting(EtcdOptions options,
+                                                                       Clock& clock);
+  // To be filled, and of no use to anybody until FinishFilling. FAILED_PRECONDITION if there is
+  // something under its prefix.
+  static absl::StatusOr<std::unique_ptr<EtcdRecordStore>> OpenNew(EtcdOptions options,
+                                                                  Clock& clock);
+  absl::Status FinishFilling();
+
   absl::StatusOr<std::vector<Loaded>> Load(std::span<const std::string> store_keys) override;
   absl::StatusOr<std::vector<WriteResult>> Commit(std::span<const Write> writes) override;
   absl::StatusOr<std::vector<Scanned>> Scan(const ScanRequest& request) override;

@@ -16,6 +16,8 @@ class KeyLayout {
   std::string Done(std::string_view store_key) const { return Join("done/", store_key); }
   // Whose layout this is.
   std::string Format() const { return Join("format", ""); }
+  // In which etcd cluster this was made, or last restored.
+  std::string Cluster() const { return Join("cluster", ""); }
   // What tokens are counted from.
   std::string Floor() const { return Join("floor", ""); }
   // The StoreState.

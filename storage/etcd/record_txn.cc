@@ -18,7 +18,6 @@ using etcdserverpb::TxnResponse;
 constexpr char kWholeToken = 0;
 constexpr char kTokenOfThisRevision = 1;
 
-constexpr int kPlaceBits = 8;
 // Of one nested transaction, beside its keys and its value.
 constexpr std::size_t kOverheadBytes = 64;
 

@@ -26,6 +26,10 @@ std::string EncodeFloor(TokenFloor floor);
 // Nothing for bytes that are none.
 std::optional<TokenFloor> DecodeFloor(std::string_view bytes);
 
+// Of a transaction, by their bits; more than it has.
+inline constexpr int kPlaceBits = 8;
+inline constexpr std::uint64_t kPlacesMax = (1 << kPlaceBits) - 1;
+
 // The token of the grant that stood at `place` in the transaction of this revision.
 std::uint64_t TokenAt(TokenFloor floor, std::int64_t revision, std::uint64_t place);
 

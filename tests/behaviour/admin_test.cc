@@ -1,5 +1,7 @@
 // What operators see and may do.
 
+#include <thread>
+
 #include "server/machine/proto_time.h"
 #include "tests/behaviour/behaviour_fixture.h"
 
@@ -213,9 +215,15 @@ TEST_P(AdminTest, ListedHeldRecordsShowLeaseAndWaiters) {
 TEST_P(AdminTest, ServerStatusShowsLimitsAndCounts) {
   const auto token = MustAcquire("order:1", "a1");
   MakeDoubtful("order:2");
-  grpc::ClientContext context;
   v1::GetServerStatusResponse status;
-  ASSERT_TRUE(admin().GetServerStatus(&context, v1::GetServerStatusRequest(), &status).ok());
+  const auto as_heard = [&] {
+    grpc::ClientContext context;
+    EXPECT_TRUE(admin().GetServerStatus(&context, v1::GetServerStatusRequest(), &status).ok());
+    return status.namespaces_size() > 0 && status.namespaces(0).in_doubt() > 0;
+  };
+  // A shared store tells of what was committed a moment later.
+  for (int i = 0; i < 500 && !as_heard(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_TRUE(status.serving());
   EXPECT_NE(status.version(), "");
   EXPECT_EQ(status.store(), GetParam());

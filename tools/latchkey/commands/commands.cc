@@ -21,6 +21,7 @@ void AddCommands(Cli& cli) {
   AddStatus(cli);
   AddBackup(cli);
   AddRestore(cli);
+  AddEtcdRestored(cli);
   AddExport(cli);
   AddImport(cli);
   AddCompletion(cli);

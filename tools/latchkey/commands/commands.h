@@ -28,8 +28,9 @@ void AddClearRestoreDoubt(Cli& cli);
 void AddStatus(Cli& cli);
 
 void AddBackup(Cli& cli);
-// These work on files, with no server running on them.
+// These work on a store, with no server running on it.
 void AddRestore(Cli& cli);
+void AddEtcdRestored(Cli& cli);
 void AddExport(Cli& cli);
 void AddImport(Cli& cli);
 

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "storage/etcd/etcd_record_store.h"
 #include "storage/rocksdb/rocksdb_record_store.h"
 #include "storage/transfer.h"
 #include "tools/latchkey/commands/commands.h"
@@ -13,6 +14,7 @@ namespace {
 
 struct Options {
   std::string store;
+  storage::EtcdFiles etcd;
   std::string file = "-";
 };
 
@@ -22,10 +24,20 @@ absl::Status CheckStore(const std::string& directory) {
   return absl::FailedPreconditionError("there is no Latchkey store in " + directory);
 }
 
-int Export(const Options& options) {
+absl::StatusOr<std::unique_ptr<storage::RecordStore>> Open(const Options& options, Clock& clock) {
+  if (IsEtcd(options.store)) {
+    auto etcd = EtcdOptionsOf(options.store, options.etcd);
+    if (!etcd.ok()) return etcd.status();
+    return storage::EtcdRecordStore::OpenExisting(*std::move(etcd), clock);
+  }
   const std::string directory = DirectoryOf(options.store);
-  if (auto there = CheckStore(directory); !there.ok()) return FailOffline(there);
-  auto store = storage::RocksDbRecordStore::Open(directory, {});
+  if (auto there = CheckStore(directory); !there.ok()) return there;
+  return storage::RocksDbRecordStore::Open(directory, {});
+}
+
+int Export(const Options& options) {
+  SystemClock clock;
+  auto store = Open(options, clock);
   if (!store.ok()) return FailOffline(store.status());
   std::ofstream file;
   if (options.file != "-") {
@@ -36,7 +48,7 @@ int Export(const Options& options) {
     }
   }
   std::ostream& out = options.file == "-" ? std::cout : file;
-  const auto exported = storage::ExportRecords(**store, SystemClock().Wall(), out);
+  const auto exported = storage::ExportRecords(**store, clock.Wall(), out);
   const absl::Status closed = (*store)->Close();
   if (!exported.ok()) return FailOffline(exported.status());
   if (!closed.ok()) return FailOffline(closed);
@@ -53,8 +65,9 @@ void AddExport(Cli& cli) {
                           "  latchkey export --store=rocksdb:/var/lib/latchkey > records.jsonl",
                           [options](Session&) { return Export(*options); });
   sub.add_option("--store", options->store, "the store, as in the server's settings")
-      ->type_name("rocksdb:DIRECTORY")
+      ->type_name("rocksdb:DIRECTORY|etcd://HOST:PORT,...")
       ->required();
+  AddEtcdOptions(sub, options->etcd);
   sub.add_option("--file", options->file, "where to write [the standard output]")
       ->type_name("FILE");
 }

@@ -11,6 +11,28 @@ std::string DirectoryOf(const std::string& store) {
   return store.starts_with(kRocksDb) ? store.substr(kRocksDb.size()) : store;
 }
 
+bool IsEtcd(const std::string& store) { return store.starts_with("etcd:"); }
+
+void AddEtcdOptions(CLI::App& sub, storage::EtcdFiles& files) {
+  sub.add_option("--etcd-ca", files.ca, "PEM file with the authorities of etcd's certificates")
+      ->type_name("FILE");
+  sub.add_option("--etcd-certificate", files.certificate, "PEM file shown to etcd")
+      ->type_name("FILE");
+  sub.add_option("--etcd-key", files.key, "PEM file with its private key")->type_name("FILE");
+  sub.add_option("--etcd-user", files.user, "user of etcd")->type_name("NAME");
+  sub.add_option("--etcd-password-file", files.password_file, "file with that user's password")
+      ->type_name("FILE");
+}
+
+absl::StatusOr<storage::EtcdOptions> EtcdOptionsOf(const std::string& store,
+                                                   const storage::EtcdFiles& files) {
+  auto options = storage::ParseEtcdAddress(store);
+  if (!options.ok()) return options;
+  if (absl::Status read = storage::ReadEtcdFiles(files, *options); !read.ok()) return read;
+  options->compact_after = Duration::zero();
+  return options;
+}
+
 int FailOffline(const absl::Status& status) {
   Note(std::string(status.message()));
   return absl::IsFailedPrecondition(status) ? kRefused : kFailed;
