@@ -100,6 +100,10 @@ absl::StatusOr<Description> Describe(EtcdClient& client, const KeyLayout& layout
 }
 
 absl::Status CheckDescription(const KeyLayout& layout, const Description& description) {
+  if (description.format.empty()) {
+    return absl::FailedPreconditionError("there is no Latchkey store under " + layout.root() +
+                                         " in etcd");
+  }
   absl::Status known = CheckFormat(layout.root(), description.format);
   if (known.ok() && !description.floor.has_value()) known = CheckFormat(layout.root(), "");
   return known;
@@ -139,10 +143,6 @@ absl::Status Make(EtcdClient& client, const KeyLayout& layout) {
 absl::StatusOr<TokenFloor> ReadFormat(EtcdClient& client, const KeyLayout& layout) {
   const auto found = Describe(client, layout);
   if (!found.ok()) return found.status();
-  if (found->format.empty()) {
-    return absl::FailedPreconditionError("there is no Latchkey store under " + layout.root() +
-                                         " in etcd");
-  }
   if (absl::Status known = CheckDescription(layout, *found); !known.ok()) return known;
   if (found->cluster == found->this_cluster) return *found->floor;
   return absl::FailedPreconditionError(

@@ -1,90 +1,16 @@
-"""latchkey backup, restore, export and import, as an operator runs them.
-
-LATCHKEY_PROGRAMS is the build directory, in which the programs are.
-"""
+"""latchkey backup, restore, export and import, as an operator runs them."""
 
 import json
-import os
-import pathlib
 import shutil
-import subprocess
-import tempfile
 import unittest
 
-PROGRAMS = pathlib.Path(os.environ["LATCHKEY_PROGRAMS"])
-REFUSED = 65
+from rig import REFUSED, OperatorTest
 
 
-class Server:
-    """A latchkeyd that serves, with what a test asks of it."""
-
-    def __init__(self, directory, store):
-        self._process = subprocess.Popen(
-            [PROGRAMS / "server/latchkeyd", "--listen-address=127.0.0.1:0", f"--store=rocksdb:{store}",
-             f"--backup-directory={directory}/backups"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.address = self._process.stdout.readline().split()[-1]
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait()
-        self._process.stdout.close()
-
-
-def latchkey(*arguments, text=None):
-    return subprocess.run([PROGRAMS / "tools/latchkey/latchkey", *arguments], input=text,
-                          capture_output=True, text=True, check=False)
-
-
-class CommandsTest(unittest.TestCase):
+class CommandsTest(OperatorTest):
     def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="latchkey-restore-")
-        self.addCleanup(directory.cleanup)
-        self.directory = pathlib.Path(directory.name)
+        super().setUp()
         self.backups = self.directory / "backups"
-        self.store = self.directory / "store"
-        self.server = None
-        self.addCleanup(self.stop)
-
-    def start(self, store=None):
-        self.stop()
-        self.server = Server(self.directory, store or self.store)
-
-    def stop(self):
-        if self.server is not None:
-            self.server.stop()
-        self.server = None
-
-    def ask(self, *arguments, code=0):
-        done = latchkey(*arguments, f"--address={self.server.address}", "--output=json")
-        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return json.loads(done.stdout) if done.stdout else done.stderr
-
-    def status(self):
-        """As people see it."""
-        return self.run_offline("status", f"--address={self.server.address}").stdout
-
-    def run_offline(self, *arguments, text=None):
-        done = latchkey(*arguments, text=text)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done
-
-    def expect_refused(self, why, *arguments, text=None, code=REFUSED):
-        """One clear line, and nothing half done."""
-        before = sorted(path.name for path in self.directory.iterdir())
-        done = latchkey(*arguments, text=text)
-        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        self.assertEqual(done.stdout, "")
-        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-        self.assertIn(why, done.stderr)
-        self.assertEqual(sorted(path.name for path in self.directory.iterdir()), before)
-
-    def complete(self, key):
-        """Locks a key and records a result; the token."""
-        grant = self.ask("acquire", key)
-        token = grant["grant"]["fencing_token"] if "grant" in grant else grant["fencing_token"]
-        self.ask("record", key, f"--token={token}", "--outcome=succeeded", f"--reference=pay_{key}")
-        return int(token)
 
     def back_up(self):
         return self.ask("backup", "--actor=ada", "--reason=nightly")
@@ -105,7 +31,7 @@ class CommandsTest(unittest.TestCase):
             self.assertEqual(int(restored["token_now"]),
                              int(restored["token_before"]) + int(restored["tokens_moved_by"]))
             self.assertGreater(int(restored["token_now"]), highest)
-            self.start(self.directory / name)
+            self.start(f"rocksdb:{self.directory}/{name}")
             self.assertTrue(self.ask("status")["restore_in_doubt"])
             self.assertRegex(self.status(),
                              r"(?m)^restore doubt +open: restored 2\S+Z, and nothing is known of "
@@ -167,14 +93,14 @@ class CommandsTest(unittest.TestCase):
 
         moved = self.directory / "moved"
         self.run_offline("import", f"--to=rocksdb:{moved}", "--moved", text=text)
-        self.start(moved)
+        self.start(f"rocksdb:{moved}")
         self.assertEqual(self.ask("check", "k")["result"]["provider_reference"], "pay_k")
         self.assertFalse(self.ask("status").get("restore_in_doubt", False))
         self.assertEqual(self.complete("next"), token + 1)
 
         copied = self.directory / "copied"
         self.run_offline("import", f"--to={copied}", text=text)
-        self.start(copied)
+        self.start(f"rocksdb:{copied}")
         self.assertTrue(self.ask("status")["restore_in_doubt"])
 
     def test_refusals_of_export_and_import(self):
