@@ -67,8 +67,12 @@ void Checker::OnSeen(const SeenCall& call, State::State state, const std::string
     Violated(Since(newest->life, invariant),
              what + " while the lease of token " + std::to_string(newest->number) + " lives");
   }
+  // By it, or by one of whose grant nobody has heard.
+  const bool completed =
+      key.MayBeCompleted(*newest, now()) ||
+      (key.completion.has_value() && key.completion->result.fencing_token() >= newest->number);
   if (state == State::ABSENT && !key.MayBeSettled(*newest, now()) &&
-      !(key.MayBeCompleted(*newest, now()) && MayBeForgotten(key, retention))) {
+      !(completed && MayBeForgotten(key, retention))) {
     Violated(Since(newest->life, "I6"), what + ", although the run of token " +
                                             std::to_string(newest->number) + " has not ended");
   }

@@ -1,5 +1,6 @@
 #include "tools/simulation/session_end.h"
 
+#include <iterator>
 #include <utility>
 
 #include "server/calls/rpc_status.h"
@@ -146,9 +147,7 @@ void SessionEnd::NoteArrived(const v1::SessionRequest& request) {
     if (call.call_case() == v1::SessionRequest::Call::CALL_NOT_SET) continue;
     const std::uint64_t number = network.NextCallNumber();
     life_.boundary().OnArrived(number, RequestOf(call));
-    // One that is used twice ends the stream.
-    const bool is_new = calls_.emplace(call.call_id(), number).second;
-    if (!is_new) life_.boundary().OnGone(number, /*cut_off=*/true);
+    calls_.emplace(call.call_id(), number);
   }
   if (!request.has_heartbeat()) return;
   auto& renewals = heartbeats_[request.heartbeat().heartbeat_id()];
@@ -160,8 +159,10 @@ void SessionEnd::NoteArrived(const v1::SessionRequest& request) {
 }
 
 void SessionEnd::NoteGone(std::uint64_t call_id) {
-  const auto found = calls_.find(call_id);
-  if (found != calls_.end()) life_.boundary().OnGone(found->second, /*cut_off=*/false);
+  const auto behind = calls_.upper_bound(call_id);
+  if (behind == calls_.begin()) return;
+  const auto newest = std::prev(behind);
+  if (newest->first == call_id) life_.boundary().OnGone(newest->second, /*cut_off=*/false);
 }
 
 // Nothing that is not answered will be.
@@ -182,8 +183,8 @@ void SessionEnd::NoteLeaving(const std::string& frame) {
     // Of an entry that asked for nothing, which has no number.
     const auto* refused = std::get_if<RefusedWith>(&said);
     if (refused != nullptr && refused->reason == "CALL_REQUIRED") continue;
-    const auto found = calls_.find(reply.call_id());
-    if (found == calls_.end()) continue;
+    const auto found = calls_.lower_bound(reply.call_id());
+    if (found == calls_.end() || found->first != reply.call_id()) continue;
     const std::uint64_t number = found->second;
     calls_.erase(found);
     life_.boundary().OnAnswered(number, said);

@@ -52,7 +52,7 @@ class SessionEnd final : public SessionLink {
   bool writing_ = false;
   bool ended_ = false;
   // Calls that are not answered, and heartbeats, by what the client calls them.
-  std::map<std::uint64_t, std::uint64_t> calls_;
+  std::multimap<std::uint64_t, std::uint64_t> calls_;
   std::map<std::uint64_t, std::vector<std::uint64_t>> heartbeats_;
 };
 
