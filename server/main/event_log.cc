@@ -79,6 +79,23 @@ void EventLog::OnStoreAction(const v1::AuditEntry& done) {
                done.actor(), Quoted(done.detail()), Quoted(done.reason()));
 }
 
+void EventLog::OnRoom(Room room, std::uint64_t free_bytes, std::uint64_t reserve_bytes) {
+  const auto write = [&](spdlog::level::level_enum level, const char* event, const char* hint) {
+    spdlog::log(level, "event={} free_bytes={} reserve_bytes={} hint=\"{}\"", event, free_bytes,
+                reserve_bytes, hint);
+  };
+  switch (room) {
+    case Room::kPlenty:
+      return write(spdlog::level::info, "storage_has_room", "new records are taken");
+    case Room::kLittle:
+      return write(spdlog::level::warn, "storage_nearly_full",
+                   "make room: new records are refused once no more than the reserve is free");
+    case Room::kNone:
+      return write(spdlog::level::err, "storage_full",
+                   "new records are refused with STORAGE_FULL; results are still recorded");
+  }
+}
+
 void EventLog::OnStall(Duration gap) {
   spdlog::warn("event=stall milliseconds={} hint=\"live leases were extended by as much\"",
                std::chrono::duration_cast<std::chrono::milliseconds>(gap).count());

@@ -23,6 +23,7 @@ class EventLog final : public PartitionObserver {
   void OnStepOf(const Call& call, const Step& step) override { Write(call.store_key, step, &call); }
   void OnStall(Duration gap) override;
   void OnStoreAction(const v1::AuditEntry& done) override;
+  void OnRoom(Room room, std::uint64_t free_bytes, std::uint64_t reserve_bytes) override;
 
  private:
   // `call`: whose doing it is; null: nobody's.

@@ -33,6 +33,10 @@ class ReplyGathering;
 class Quotas;
 class Retention;
 
+// Whether the store has room: plenty; less than twice the reserve; less than the reserve, so that
+// new records are refused.
+enum class Room { kPlenty, kLittle, kNone };
+
 // Hears what the partitions decide, for logs and metrics. Called on partition threads, before the
 // step is durable; must be quick.
 class PartitionObserver {
@@ -45,6 +49,9 @@ class PartitionObserver {
   virtual void OnStall(Duration gap) = 0;
   // An operator did something to the store as a whole, durably. Called on another thread.
   virtual void OnStoreAction(const v1::AuditEntry& /*done*/) {}
+  // It is another than before, or than kPlenty at the start. Called on another thread.
+  virtual void OnRoom(Room /*room*/, std::uint64_t /*free_bytes*/,
+                      std::uint64_t /*reserve_bytes*/) {}
 };
 
 // What all partitions of a server share. Everything here is thread-safe and outlives them.

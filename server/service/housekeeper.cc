@@ -14,10 +14,12 @@ constexpr std::uint64_t kReserveShare = 20;  // one part in so many: 5%
 }  // namespace
 
 Housekeeper::Housekeeper(storage::RecordStore& store, Retention& retention, FailStop& fail_stop,
+                         PartitionObserver& observer,
                          std::optional<std::uint64_t> storage_reserve_bytes)
     : store_(store),
       retention_(retention),
       fail_stop_(fail_stop),
+      observer_(observer),
       configured_reserve_(storage_reserve_bytes) {
   LookAtSpace();
 }
@@ -70,6 +72,10 @@ void Housekeeper::LookAtSpace() {
   free_bytes_ = space->free_bytes;
   reserve_bytes_ = reserve;
   storage_full_ = space->free_bytes < reserve;
+  const Room room = space->free_bytes < reserve             ? Room::kNone
+                    : space->free_bytes - reserve < reserve ? Room::kLittle
+                                                            : Room::kPlenty;
+  if (std::exchange(room_, room) != room) observer_.OnRoom(room, space->free_bytes, reserve);
 }
 
 }  // namespace latchkey

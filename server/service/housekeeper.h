@@ -10,6 +10,7 @@
 
 #include "base/mutex.h"
 #include "server/partition/fail_stop.h"
+#include "server/partition/partition.h"
 #include "server/retention/retention.h"
 #include "storage/record_store.h"
 
@@ -19,7 +20,7 @@ class Housekeeper {
  public:
   // Looks at the free space at once.
   Housekeeper(storage::RecordStore& store, Retention& retention, FailStop& fail_stop,
-              std::optional<std::uint64_t> storage_reserve_bytes);
+              PartitionObserver& observer, std::optional<std::uint64_t> storage_reserve_bytes);
   ~Housekeeper();
 
   // Starts the thread, which calls `each_round`, too.
@@ -44,7 +45,9 @@ class Housekeeper {
   storage::RecordStore& store_;
   Retention& retention_;
   FailStop& fail_stop_;
+  PartitionObserver& observer_;
   const std::optional<std::uint64_t> configured_reserve_;
+  Room room_ = Room::kPlenty;  // at the last look
   std::atomic<bool> storage_full_ = false;
   std::atomic<std::uint64_t> free_bytes_ = 0;
   std::atomic<std::uint64_t> reserve_bytes_ = 0;

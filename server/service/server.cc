@@ -102,7 +102,7 @@ absl::Status Server::StartParts() {
   if (!retention.ok()) return retention.status();
   retention_ = *std::move(retention);
   changes_ = std::make_unique<ChangeFeed>(options_.limits, retention_->first_watch_revision());
-  housekeeper_ = std::make_unique<Housekeeper>(*store_, *retention_, fail_stop_,
+  housekeeper_ = std::make_unique<Housekeeper>(*store_, *retention_, fail_stop_, observer_,
                                                options_.storage_reserve_bytes);
   PartitionEnvironment environment;
   environment.limits = &options_.limits;

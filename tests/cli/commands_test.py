@@ -14,7 +14,7 @@ _USAGE, _REFUSED, _ABSENT, _UNAVAILABLE, _FAILED = 2, 65, 66, 69, 1
 
 SUBCOMMANDS = ("once", "lock", "acquire", "renew", "check", "record", "release", "issue-key", "get", "list",
                "watch", "resolve", "force-release", "delete", "clear-restore-doubt", "status", "backup",
-               "restore", "export", "import", "completion")
+               "restore", "etcd-restored", "export", "import", "completion")
 
 
 class FlowTest(rig.ServedTest):

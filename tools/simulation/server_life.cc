@@ -24,7 +24,9 @@ absl::Status ServerLife::Start() {
                                     {.accept_clock_step = false, .limits = settings_.limits});
   if (!retention.ok()) return retention.status();
   retention_ = *std::move(retention);
-  housekeeper_ = std::make_unique<Housekeeper>(store_, *retention_, fail_stop_, std::nullopt);
+  PartitionObserver& observer = *this;
+  housekeeper_ =
+      std::make_unique<Housekeeper>(store_, *retention_, fail_stop_, observer, std::nullopt);
   PartitionEnvironment environment;
   environment.limits = &settings_.limits;
   environment.namespaces = &settings_.namespaces;

@@ -83,6 +83,8 @@ TEST(StorageFailureTest, NearlyFullDiskRefusesOnlyNewRecords) {
   RunningLatchkeyd server({"--store=rocksdb:" + (disk / "store"),
                            "--storage-reserve-bytes=" + std::to_string(4 * 1024 * 1024)});
   const auto token = server.Acquire("order:1", "a1").value();
+  disk.FillUpTo(6 * 1024 * 1024);
+  EXPECT_TRUE(server.AwaitLog("event=storage_nearly_full"));
   disk.FillUpTo(3 * 1024 * 1024);
   grpc::Status status;
   const auto until = std::chrono::steady_clock::now() + 20s;
@@ -90,8 +92,11 @@ TEST(StorageFailureTest, NearlyFullDiskRefusesOnlyNewRecords) {
     (void)server.Acquire("new:" + std::to_string(i), "a1", &status);
   }
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+  EXPECT_TRUE(server.AwaitLog("event=storage_full"));
   EXPECT_TRUE(server.Acquire("order:1", "a1").has_value());
   EXPECT_TRUE(server.Record("order:1", token).ok());
+  disk.Empty();
+  EXPECT_TRUE(server.AwaitLog("event=storage_has_room"));
 }
 
 }  // namespace

@@ -96,8 +96,8 @@ class History:
         self.calls = sorted(calls, key=lambda call: call.sent)
         self.events = sorted(events, key=lambda event: event["t"])
         self.dump = dump
-        # Several servers share a store, each with clients of its own: what one has decided takes effect a while
-        # later, if it does.
+        # Several servers share a store, each with clients of its own: what one has decided takes effect a
+        # while later, if it does.
         self.shared = self.time_of("shared_store") is not None
         self._kills = [event["t"] for event in self.events if event["event"] == "killed"]
         self._pauses = sorted((event["begin"], event["t"]) for event in self.events

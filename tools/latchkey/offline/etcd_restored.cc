@@ -21,8 +21,7 @@ int MarkAsRestored(const Options& options, Session& session) {
   SystemClock clock;
   storage::EtcdClient client(*std::move(etcd), clock);
   const storage::KeyLayout layout(client.options().prefix);
-  const auto restored =
-      storage::MarkAsRestored(client, layout, clock.Wall(), options.token_floor);
+  const auto restored = storage::MarkAsRestored(client, layout, clock.Wall(), options.token_floor);
   if (!restored.ok()) return FailOffline(restored.status());
   const std::string before = std::to_string(restored->token_before);
   const std::string now = std::to_string(restored->token_now);
@@ -42,11 +41,11 @@ int MarkAsRestored(const Options& options, Session& session) {
 
 void AddEtcdRestored(Cli& cli) {
   const auto options = std::make_shared<Options>();
-  CLI::App& sub = cli.Add(
-      "etcd-restored",
-      "Say that etcd was restored from a snapshot, before any server runs on it again",
-      "  latchkey etcd-restored --store=etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379",
-      [options](Session& session) { return MarkAsRestored(*options, session); });
+  CLI::App& sub =
+      cli.Add("etcd-restored",
+              "Say that etcd was restored from a snapshot, before any server runs on it again",
+              "  latchkey etcd-restored --store=etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379",
+              [options](Session& session) { return MarkAsRestored(*options, session); });
   sub.add_option("--store", options->store, "the store, as in the server's settings")
       ->type_name("etcd://HOST:PORT,...")
       ->required();
