@@ -1,5 +1,5 @@
-"""Runs three latchkeyd over three members of etcd under real clients, does to all of them what machines and
-networks do, and has it judged by what the clients saw.
+"""Runs three latchkeyd over three members of etcd under real clients, does to all of them and to the network
+between them what machines and networks do, and has it judged by what the clients saw.
 
 Started by tools/prove --cluster, which builds the programs. All times in the histories are CLOCK_MONOTONIC.
 """
@@ -22,6 +22,7 @@ from server import Server, die_with_parent, free_port
 
 SIZE = 3
 ETCD = "/usr/bin/etcd"
+RELAY = pathlib.Path(__file__).with_name("relay.py")
 
 
 class Member:
@@ -53,6 +54,24 @@ class Member:
         self.process.wait()
 
 
+class Relay:
+    """The network from one latchkeyd to one member."""
+
+    def __init__(self, member):
+        port = free_port()
+        self.member = member
+        self.address = f"127.0.0.1:{port}"
+        self._process = subprocess.Popen([sys.executable, "-B", RELAY, str(port), member.client],
+                                         preexec_fn=die_with_parent)
+
+    def send_signal(self, number):
+        self._process.send_signal(number)
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+
 class Run(Rig):
     """The servers have clients of their own, which go on asking them while they are away."""
 
@@ -63,6 +82,8 @@ class Run(Rig):
         self.log.write(event="shared_store")
         self.members = [Member(f"etcd{i}", directory) for i in range(SIZE)]
         self.addresses = [f"127.0.0.1:{free_port()}" for _ in range(SIZE)]
+        # By server: one for each member.
+        self.relays = [[Relay(member) for member in self.members] for _ in range(SIZE)]
         self.servers = []
         self.counts = collections.Counter()
 
@@ -70,7 +91,7 @@ class Run(Rig):
         member.start(",".join(f"{one.name}=http://{one.peer}" for one in self.members))
 
     def start_latchkeyd(self, place):
-        store = "etcd://" + ",".join(member.client for member in self.members)
+        store = "etcd://" + ",".join(relay.address for relay in self.relays[place])
         return Server(self.programs / self.server_program, self.addresses[place], self.directory, {},
                       self.log, store, f"latchkeyd{place}")
 
@@ -136,9 +157,25 @@ class Run(Rig):
         self.stop_for(self.random.uniform(0.3, 3), client=self.random.choice(self.clients))
         self.counts["pauses"] += 1
 
+    def cut(self, relays):
+        """What they pass on is lost for a while."""
+        self.stop_for(self.random.uniform(0.3, 6), **{f"network{i}": relay for i, relay in enumerate(relays)})
+        self.counts["partitions"] += 1
+
+    def cut_server(self):
+        self.cut(self.random.choice(self.relays))
+
+    def cut_member(self):
+        member = self.random.choice(self.members)
+        self.cut([relay for row in self.relays for relay in row if relay.member is member])
+
+    def cut_some(self):
+        self.cut([relay for row in self.relays for relay in row if self.random.random() < 0.5])
+
     def trouble(self):
         self.random.choice([self.kill_server, self.kill_server, self.kill_member, self.kill_member,
-                            self.freeze_server, self.freeze_member, self.freeze_client, self.kill_majority])()
+                            self.freeze_server, self.freeze_member, self.freeze_client, self.kill_majority,
+                            self.cut_server, self.cut_member, self.cut_some])()
 
     def check_servers(self):
         for server in self.servers:
@@ -177,7 +214,7 @@ class Run(Rig):
                 self.check_clients()
                 self.check_servers()
                 progress.show(f"{self.counts['kills']} kills, {self.counts['pauses']} pauses, "
-                              f"{max(0, until - time.monotonic()):.0f} s left")
+                              f"{self.counts['partitions']} partitions, {max(0, until - time.monotonic()):.0f} s left")
             self.settle(progress)
         finally:
             progress.end()
@@ -186,6 +223,8 @@ class Run(Rig):
     def close(self):
         for server in self.servers:
             server.kill()
+        for relay in (relay for row in self.relays for relay in row):
+            relay.kill()
         for member in self.members:
             if member.process is not None:
                 member.kill()
@@ -230,6 +269,7 @@ def one_slice(options, totals):
         totals["violations"] += found["violations"] + line.returncode
         totals["kills"] += run.counts["kills"]
         totals["pauses"] += run.counts["pauses"]
+        totals["partitions"] += run.counts["partitions"]
         good = line.returncode == 0 and checked.returncode == 0
     finally:
         if good and not options.keep:
@@ -255,12 +295,13 @@ def main():
             good = False
         totals["seeds"] += 1
         options.seed = (options.seed + 1) % (1 << 32)
-    for exercised in ("kills", "pauses", "acknowledged"):
+    for exercised in ("kills", "pauses", "partitions", "acknowledged"):
         if totals[exercised] == 0:
             print(f"NOT EXERCISED: {exercised}")
             good = False
     print(f"seeds={totals['seeds']} reopenings=0 kills={totals['kills']} pauses={totals['pauses']} "
-          f"lost_replies=0 acknowledged={totals['acknowledged']} violations={totals['violations']}")
+          f"partitions={totals['partitions']} lost_replies=0 acknowledged={totals['acknowledged']} "
+          f"violations={totals['violations']}")
     return 0 if good else 1
 
 

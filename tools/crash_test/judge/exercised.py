@@ -16,7 +16,7 @@ FAILPOINTS = ("random", "before_sync", "after_sync", "committed", "reserving_tok
               "closing_store")
 # By the name of the process; l and m are servers and members of a cluster.
 _PAUSED = {"s": "server paused", "c": "callers paused", "h": "holders paused", "l": "server paused",
-           "m": "members paused"}
+           "m": "members paused", "n": "network cut"}
 _WAITED = 20_000_000  # nanoseconds from its arrival on that a grant had to wait for
 
 
