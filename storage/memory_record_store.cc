@@ -141,8 +141,8 @@ std::unique_ptr<ChangeWatch> MemoryRecordStore::WatchChanges(
 
 void MemoryRecordStore::Tell(const std::string& store_key, bool was_live, bool is_live) {
   for (auto* watch : change_watches_) {
-    watch->hear({.changes = {{store_key, LoadLocked(store_key), position()}},
-                 .position = position()});
+    watch->hear(
+        {.changes = {{store_key, LoadLocked(store_key), position()}}, .position = position()});
   }
   if (live_watches_.empty() || (!was_live && !is_live)) return;
   Loaded loaded;

@@ -208,10 +208,10 @@ class RecordStore {
 
   // Of a shared store: tells `hear` of every change of a record that is committed from now on, on
   // one thread or from within Commit; it must not call the store. Of those since the position
-  // `after`, too, if that is not 0 and they are all known. What is reclaimed is not told. Null where
-  // nothing is told.
-  virtual std::unique_ptr<ChangeWatch> WatchChanges(
-      std::uint64_t /*after*/, std::function<void(RecordChanges)> /*hear*/) {
+  // `after`, too, if that is not 0 and they are all known. What is reclaimed is not told. Null
+  // where nothing is told.
+  virtual std::unique_ptr<ChangeWatch> WatchChanges(std::uint64_t /*after*/,
+                                                    std::function<void(RecordChanges)> /*hear*/) {
     return nullptr;
   }
 

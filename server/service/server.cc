@@ -101,9 +101,9 @@ absl::Status Server::StartParts() {
       Retention::Start(*store_, namespaces_, clock_, {options_.accept_clock_step, options_.limits});
   if (!retention.ok()) return retention.status();
   retention_ = *std::move(retention);
-  changes_ = store_->exclusive() ? std::make_unique<ChangeFeed>(options_.limits,
-                                                               retention_->first_watch_revision())
-                                 : std::make_unique<ChangeFeed>(options_.limits);
+  changes_ = store_->exclusive()
+                 ? std::make_unique<ChangeFeed>(options_.limits, retention_->first_watch_revision())
+                 : std::make_unique<ChangeFeed>(options_.limits);
   housekeeper_ = std::make_unique<Housekeeper>(*store_, *retention_, fail_stop_,
                                                options_.storage_reserve_bytes);
   PartitionEnvironment environment;

@@ -17,8 +17,8 @@ using State = v1::CheckResultResponse;
 class StoreChangesTest : public testing::Test {
  protected:
   StoreChangesTest() {
-    auto retention = Retention::Start(world_.memory, world_.namespaces, world_.clock,
-                                      {.limits = world_.limits});
+    auto retention =
+        Retention::Start(world_.memory, world_.namespaces, world_.clock, {.limits = world_.limits});
     EXPECT_TRUE(retention.ok()) << retention.status();
     retention_ = *std::move(retention);
     PartitionEnvironment environment;
@@ -48,8 +48,7 @@ class StoreChangesTest : public testing::Test {
       if (next.change == nullptr) return read;
       const auto& record = next.change->record();
       EXPECT_EQ(next.change->revision(), place_);
-      read.push_back(record.key() + " " + State::State_Name(record.state()) +
-                     record.checkpoint());
+      read.push_back(record.key() + " " + State::State_Name(record.state()) + record.checkpoint());
     }
   }
 

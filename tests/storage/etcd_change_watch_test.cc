@@ -98,7 +98,8 @@ TEST_F(EtcdChangeWatchTest, AnotherServerGoesOnFromAnyPosition) {
   ToldChanges told;
   const auto watch = one->WatchChanges(0, std::ref(told));
   ASSERT_EQ(told.AwaitBegun().size(), 1u);
-  ASSERT_TRUE(one->Commit(std::vector{Grant("a", held_), Grant("b", held_), Grant("c", held_)}).ok());
+  ASSERT_TRUE(
+      one->Commit(std::vector{Grant("a", held_), Grant("b", held_), Grant("c", held_)}).ok());
   CommitOne(*one, Grant("d", held_));
   ASSERT_THAT(told.Await(4), ElementsAre("a HELD", "b HELD", "c HELD", "d HELD"));
   for (std::size_t i = 0; i < 3; ++i) {
