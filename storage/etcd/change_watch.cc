@@ -106,7 +106,8 @@ void EtcdChangeWatch::GatherRecord(const etcdserverpb::Event& event, std::string
   auto same = std::ranges::find_if(
       gathered_, [&](const Gathered& one) { return one.change.store_key == store_key; });
   if (same != gathered_.end() && gone) return;  // it has moved
-  Gathered now{.change = {.store_key = std::move(store_key)}};
+  Gathered now;
+  now.change.store_key = std::move(store_key);
   now.change.position = TokenAt(floor_, gathered_revision_, gathered_events_);
   if (gone) {
     // Records that are not live are only ever changed, or reclaimed.
