@@ -51,6 +51,10 @@ class FaultyRecordStore final : public RecordStore {
   std::unique_ptr<LiveWatch> WatchLive(std::function<void(LiveChanges)> hear) override {
     return store_.WatchLive(std::move(hear));
   }
+  std::unique_ptr<ChangeWatch> WatchChanges(std::uint64_t after,
+                                            std::function<void(RecordChanges)> hear) override {
+    return store_.WatchChanges(after, std::move(hear));
+  }
   std::optional<Space> FreeSpace() override { return store_.FreeSpace(); }
   std::optional<std::uint64_t> StoredBytes(std::string_view name_space) override {
     return store_.StoredBytes(name_space);

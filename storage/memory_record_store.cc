@@ -1,6 +1,7 @@
 #include "storage/memory_record_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -11,6 +12,13 @@
 namespace latchkey::storage {
 namespace {
 
+// So that no position of one store is taken for one of another.
+std::uint64_t NextFirstPosition() {
+  constexpr int kPositionBits = 40;
+  static std::atomic<std::uint64_t> stores = 0;
+  return ++stores << kPositionBits;
+}
+
 [[noreturn]] void AbortOnWrongRevision(const Write& write, Revision current) {
   std::fprintf(stderr, "the only writer of a key expects revision %llu of it; the store has %llu\n",
                static_cast<unsigned long long>(write.expected),
@@ -20,18 +28,24 @@ namespace {
 
 }  // namespace
 
-class MemoryRecordStore::Watch final : public LiveWatch {
+MemoryRecordStore::MemoryRecordStore(Sharing sharing)
+    : sharing_(sharing), first_position_(NextFirstPosition()) {}
+
+// Takes itself out of those that are told.
+template <class Watch, class News>
+class MemoryRecordStore::Listener final : public Watch {
  public:
-  Watch(MemoryRecordStore& store, std::function<void(LiveChanges)> hears)
-      : hear(std::move(hears)), store_(store) {}
-  ~Watch() override {
-    MutexLock lock(store_.mutex_);
-    store_.watches_.erase(this);
+  Listener(Mutex& mutex, std::set<Listener*>& all, std::function<void(News)> hears)
+      : hear(std::move(hears)), mutex_(mutex), all_(all) {}
+  ~Listener() override {
+    MutexLock lock(mutex_);
+    all_.erase(this);
   }
-  const std::function<void(LiveChanges)> hear;
+  const std::function<void(News)> hear;
 
  private:
-  MemoryRecordStore& store_;
+  Mutex& mutex_;
+  std::set<Listener*>& all_;
 };
 
 absl::StatusOr<std::vector<Loaded>> MemoryRecordStore::Load(
@@ -102,23 +116,41 @@ absl::Status MemoryRecordStore::RaiseTokens(std::uint64_t to) {
 
 std::unique_ptr<LiveWatch> MemoryRecordStore::WatchLive(std::function<void(LiveChanges)> hear) {
   if (sharing_ == Sharing::kExclusive) return nullptr;
-  auto watch = std::make_unique<Watch>(*this, std::move(hear));
+  using Live = Listener<LiveWatch, LiveChanges>;
+  auto watch = std::make_unique<Live>(mutex_, live_watches_, std::move(hear));
   MutexLock lock(mutex_);
   LiveChanges all{.begins = true, .complete = true};
   for (const auto& [store_key, entry] : entries_) {
     if (entry.live) all.changes.push_back({store_key, LoadLocked(store_key)});
   }
   watch->hear(std::move(all));
-  watches_.insert(watch.get());
+  live_watches_.insert(watch.get());
+  return watch;
+}
+
+std::unique_ptr<ChangeWatch> MemoryRecordStore::WatchChanges(
+    std::uint64_t /*after*/, std::function<void(RecordChanges)> hear) {
+  if (sharing_ == Sharing::kExclusive) return nullptr;
+  using Changes = Listener<ChangeWatch, RecordChanges>;
+  auto watch = std::make_unique<Changes>(mutex_, change_watches_, std::move(hear));
+  MutexLock lock(mutex_);
+  watch->hear({.begins = true, .position = position()});
+  change_watches_.insert(watch.get());
   return watch;
 }
 
 void MemoryRecordStore::Tell(const std::string& store_key, bool was_live, bool is_live) {
-  if (watches_.empty() || (!was_live && !is_live)) return;
+  for (auto* watch : change_watches_) {
+    watch->hear(
+        {.changes = {{store_key, LoadLocked(store_key), position()}}, .position = position()});
+  }
+  if (live_watches_.empty() || (!was_live && !is_live)) return;
   Loaded loaded;
   loaded.revision = last_revision_;
   if (is_live) loaded = LoadLocked(store_key);
-  for (Watch* watch : watches_) watch->hear({.complete = true, .changes = {{store_key, loaded}}});
+  for (auto* watch : live_watches_) {
+    watch->hear({.complete = true, .changes = {{store_key, loaded}}});
+  }
 }
 
 void MemoryRecordStore::PutBytes(const std::string& store_key, std::string bytes) {

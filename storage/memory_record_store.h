@@ -22,7 +22,7 @@ class MemoryRecordStore final : public RecordStore {
     kShared,     // several writers: a write whose `expected` is not the current revision conflicts
   };
 
-  explicit MemoryRecordStore(Sharing sharing = Sharing::kExclusive) : sharing_(sharing) {}
+  explicit MemoryRecordStore(Sharing sharing = Sharing::kExclusive);
 
   absl::StatusOr<std::vector<Loaded>> Load(std::span<const std::string> store_keys) override;
   absl::StatusOr<std::vector<WriteResult>> Commit(std::span<const Write> writes) override;
@@ -35,6 +35,9 @@ class MemoryRecordStore final : public RecordStore {
   bool exclusive() const override { return sharing_ == Sharing::kExclusive; }
   // Of a shared one: each change is told before its Commit returns.
   std::unique_ptr<LiveWatch> WatchLive(std::function<void(LiveChanges)> hear) override;
+  // Of a shared one, in the same way. Nothing is known of what was committed before.
+  std::unique_ptr<ChangeWatch> WatchChanges(std::uint64_t after,
+                                            std::function<void(RecordChanges)> hear) override;
   absl::Status Close() override { return absl::OkStatus(); }
 
   // For tests: puts these bytes where the record of `store_key` would be. It counts as live.
@@ -47,19 +50,23 @@ class MemoryRecordStore final : public RecordStore {
     bool live = false;
   };
 
-  class Watch;
+  template <class Watch, class News>
+  class Listener;
 
   void Tell(const std::string& store_key, bool was_live, bool is_live) REQUIRES(mutex_);
+  std::uint64_t position() const REQUIRES(mutex_) { return first_position_ + last_revision_; }
   Loaded LoadLocked(const std::string& store_key) const REQUIRES(mutex_);
   WriteResult Apply(const Write& write) REQUIRES(mutex_);
 
   const Sharing sharing_;
+  const std::uint64_t first_position_;
   Mutex mutex_;
   std::map<std::string, Entry> entries_ GUARDED_BY(mutex_);
   Revision last_revision_ GUARDED_BY(mutex_) = 0;
   std::uint64_t last_token_ GUARDED_BY(mutex_) = 0;
   StoreState state_ GUARDED_BY(mutex_);
-  std::set<Watch*> watches_ GUARDED_BY(mutex_);
+  std::set<Listener<LiveWatch, LiveChanges>*> live_watches_ GUARDED_BY(mutex_);
+  std::set<Listener<ChangeWatch, RecordChanges>*> change_watches_ GUARDED_BY(mutex_);
 };
 
 }  // namespace latchkey::storage

@@ -100,6 +100,31 @@ class LiveWatch {
   virtual ~LiveWatch() = default;
 };
 
+// A change of a record of a shared store, whoever made it.
+struct RecordChange {
+  std::string store_key;
+  // As it is after the change. Without a record and not corrupt: it is gone.
+  Loaded loaded;
+  std::uint64_t position = 0;
+};
+
+// What a shared store tells of changes. Each has a position, never 0, which is the same for every
+// server; they rise strictly over the whole store.
+struct RecordChanges {
+  // What comes next is what comes after `position`. Changes before that may never have been told.
+  bool begins = false;
+  // In their order, above all that was told before.
+  std::vector<RecordChange> changes = {};
+  // All up to here has been told.
+  std::uint64_t position = 0;
+};
+
+// Ends with this object, as LiveWatch.
+class ChangeWatch {
+ public:
+  virtual ~ChangeWatch() = default;
+};
+
 // What a backup is to be.
 struct BackupOrder {
   // On this machine; created if its parent is there. It has nothing else in it.
@@ -178,6 +203,15 @@ class RecordStore {
   // Of a shared store: tells `hear` what is live and how that changes, on one thread, which may
   // wait in it; it must not call the store. Null where nothing is told, as on an exclusive store.
   virtual std::unique_ptr<LiveWatch> WatchLive(std::function<void(LiveChanges)> /*hear*/) {
+    return nullptr;
+  }
+
+  // Of a shared store: tells `hear` of every change of a record that is committed from now on, on
+  // one thread or from within Commit; it must not call the store. Of those since the position
+  // `after`, too, if that is not 0 and they are all known. What is reclaimed is not told. Null
+  // where nothing is told.
+  virtual std::unique_ptr<ChangeWatch> WatchChanges(std::uint64_t /*after*/,
+                                                    std::function<void(RecordChanges)> /*hear*/) {
     return nullptr;
   }
 

@@ -71,7 +71,8 @@ struct PartitionEnvironment {
   std::atomic<bool>* storage_full = nullptr;
   // Unset: nobody counts, and only live records have a quota.
   Quotas* quotas = nullptr;
-  // Hears what is committed; null: nobody watches.
+  // Hears what is committed to an exclusive store, see StoreChanges for a shared one; null: nobody
+  // watches.
   ChangeFeed* changes = nullptr;
 };
 

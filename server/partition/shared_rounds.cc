@@ -69,7 +69,6 @@ void Partition::ProcessShared(std::span<Work> backlog, std::span<Work> work, boo
   if (lapses) FireLeaseTimers(until);
   replies.Flush();
   CommitShared();
-  PublishChanges();
   std::vector<Work> later = std::exchange(backlog_, {});
   backlog_ = std::exchange(looks_, {});
   for (auto* works : {&retries_, &later}) {

@@ -69,11 +69,6 @@ class RecordWatches::Stream final : public grpc::ServerWriteReactor<v1::WatchRec
 
   // What follows is the thread's.
 
-  // Begins at the newest revision where the present state is asked for. Before all else.
-  void Begin(std::uint64_t newest) {
-    if (present_) place_ = newest;
-  }
-
   // Why the caller may not watch any more; none: he may.
   std::optional<Refusal> CheckCaller() {
     return caller_.Check(RoleFor<v1::WatchRecordsRequest>::kRole, name_space_);
@@ -86,9 +81,12 @@ class RecordWatches::Stream final : public grpc::ServerWriteReactor<v1::WatchRec
       *refusal = std::move(list_refusal_);
       return false;
     }
+    if (!begun_ && !Begin()) return false;
     if (present_) return GoThroughPresent();
     while (true) {
       ChangeFeed::Next next = watches_.feed_.After(place_, prefix_);
+      // Another server may be ahead of this one, though not for long.
+      if (next.ahead && !(tick && std::exchange(waited_, true))) return false;
       place_ = next.revision;
       if (next.change != nullptr) {
         change_ = std::move(next.change);
@@ -119,6 +117,13 @@ class RecordWatches::Stream final : public grpc::ServerWriteReactor<v1::WatchRec
       broken_ = broken_ || broken;
     }
     watches_.Wake();
+  }
+
+  // Begins at the newest revision where the present state is asked for. False: it is not known yet.
+  bool Begin() {
+    begun_ = watches_.feed_.known();
+    if (begun_ && present_) place_ = watches_.feed_.revision();
+    return begun_;
   }
 
   bool Tell(bool missed) {
@@ -171,6 +176,9 @@ class RecordWatches::Stream final : public grpc::ServerWriteReactor<v1::WatchRec
   bool idle_ = true;
   bool broken_ = false;
 
+  bool begun_ = false;
+  // What it asked for has been waited for.
+  bool waited_ = false;
   // Changes up to here were looked at, and the watcher was told of so many.
   std::uint64_t place_;
   std::uint64_t told_ = 0;
@@ -188,8 +196,12 @@ class RecordWatches::Stream final : public grpc::ServerWriteReactor<v1::WatchRec
 };
 
 RecordWatches::RecordWatches(const CallEnvironment& environment, ChangeFeed& feed,
-                             RecordLister& lister)
-    : environment_(environment), feed_(feed), lister_(lister), thread_([this] { Run(); }) {
+                             RecordLister& lister, StoreChanges* store_changes)
+    : environment_(environment),
+      feed_(feed),
+      lister_(lister),
+      store_changes_(store_changes),
+      thread_([this] { Run(); }) {
   feed_.set_on_change([this] { Wake(); });
 }
 
@@ -203,8 +215,7 @@ grpc::ServerWriteReactor<v1::WatchRecordsResponse>* RecordWatches::Open(
     return Refuse(TooManyWatchers(environment_.limits));
   }
   auto* stream = new Stream(*this, context, request, std::move(caller));
-  feed_.Begin();
-  stream->Begin(feed_.revision());
+  feed_.Begin(request.after_revision());
   streams_.insert(stream);
   awake_ = true;
   changed_.NotifyAll();
@@ -230,6 +241,8 @@ void RecordWatches::Tick() {
     changed_.NotifyAll();
   } else if (feed_.watched() && now - last_watched_ > environment_.limits.watch_memory) {
     feed_.End();
+    awake_ = true;
+    changed_.NotifyAll();
   }
 }
 
@@ -279,6 +292,7 @@ void RecordWatches::Run() {
   std::vector<Stream*> streams;
   bool tick = false;
   while (Await(streams, &tick)) {
+    if (store_changes_ != nullptr) store_changes_->Follow();
     for (Stream* stream : streams) {
       bool broken = false;
       bool stopping = false;
@@ -297,6 +311,7 @@ void RecordWatches::Run() {
       }
     }
   }
+  if (store_changes_ != nullptr) store_changes_->Stop();
 }
 
 void RecordWatches::Remove(Stream* stream) {

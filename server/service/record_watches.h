@@ -14,6 +14,7 @@
 #include "server/access/caller.h"
 #include "server/calls/call_environment.h"
 #include "server/partition/change_feed.h"
+#include "server/partition/store_changes.h"
 #include "server/service/record_lister.h"
 #include <grpcpp/support/server_callback.h>
 
@@ -22,7 +23,10 @@ namespace latchkey {
 // Thread-safe.
 class RecordWatches {
  public:
-  RecordWatches(const CallEnvironment& environment, ChangeFeed& feed, RecordLister& lister);
+  // `store_changes`: what fills the feed over a shared store, from now on called by this only; null
+  // over an exclusive one.
+  RecordWatches(const CallEnvironment& environment, ChangeFeed& feed, RecordLister& lister,
+                StoreChanges* store_changes);
   // Stops, if that was not done before.
   ~RecordWatches();
 
@@ -60,6 +64,7 @@ class RecordWatches {
   const CallEnvironment& environment_;
   ChangeFeed& feed_;
   RecordLister& lister_;
+  StoreChanges* const store_changes_;
 
   mutable Mutex mutex_;
   Condition changed_;

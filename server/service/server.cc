@@ -52,7 +52,7 @@ struct Server::Services {
   Services(const CallEnvironment& call_environment, Server& server)
       : environment(call_environment),
         lister(environment, *server.store_),
-        watches(environment, *server.changes_, lister),
+        watches(environment, *server.changes_, lister, server.store_changes_.get()),
         store_admin(
             environment, *server.store_, server.fail_stop_, server.options_.backup_directory,
             [&server](const v1::AuditEntry& done) { server.observer_.OnStoreAction(done); }),
@@ -101,7 +101,9 @@ absl::Status Server::StartParts() {
       Retention::Start(*store_, namespaces_, clock_, {options_.accept_clock_step, options_.limits});
   if (!retention.ok()) return retention.status();
   retention_ = *std::move(retention);
-  changes_ = std::make_unique<ChangeFeed>(options_.limits, retention_->first_watch_revision());
+  changes_ = store_->exclusive()
+                 ? std::make_unique<ChangeFeed>(options_.limits, retention_->first_watch_revision())
+                 : std::make_unique<ChangeFeed>(options_.limits);
   housekeeper_ = std::make_unique<Housekeeper>(*store_, *retention_, fail_stop_, observer_,
                                                options_.storage_reserve_bytes);
   PartitionEnvironment environment;
@@ -117,6 +119,7 @@ absl::Status Server::StartParts() {
   environment.changes = changes_.get();
   environment.storage_full = &housekeeper_->storage_full();
   environment.quotas = &quotas_;
+  if (!store_->exclusive()) store_changes_ = std::make_unique<StoreChanges>(environment);
   partitions_ = std::make_unique<Partitions>(environment, options_.partitions);
   absl::Status started = partitions_->Start();
   if (!absl::IsDataLoss(started)) return started;

@@ -21,6 +21,7 @@
 #include "server/partition/partition.h"
 #include "server/partition/partitions.h"
 #include "server/partition/quotas.h"
+#include "server/partition/store_changes.h"
 #include "server/retention/retention.h"
 #include "server/service/gauges.h"
 #include "server/service/housekeeper.h"
@@ -120,6 +121,7 @@ class Server {
   PartitionObserver& observer_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<ChangeFeed> changes_;
+  std::unique_ptr<StoreChanges> store_changes_;
   std::unique_ptr<Housekeeper> housekeeper_;
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<Services> services_;

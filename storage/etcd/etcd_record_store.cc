@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "storage/etcd/change_watch.h"
 #include "storage/etcd/live_watch.h"
 #include "storage/etcd/store_format.h"
 
@@ -270,6 +271,11 @@ absl::Status EtcdRecordStore::RaiseTokens(std::uint64_t to) {
 
 std::unique_ptr<LiveWatch> EtcdRecordStore::WatchLive(std::function<void(LiveChanges)> hear) {
   return std::make_unique<EtcdLiveWatch>(client_, layout_, std::move(hear));
+}
+
+std::unique_ptr<ChangeWatch> EtcdRecordStore::WatchChanges(
+    std::uint64_t after, std::function<void(RecordChanges)> hear) {
+  return std::make_unique<EtcdChangeWatch>(client_, layout_, after, std::move(hear));
 }
 
 // The file keeps its size when records go, and etcd judges by the file; `etcdctl defrag` makes it

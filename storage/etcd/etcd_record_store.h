@@ -43,6 +43,8 @@ class EtcdRecordStore final : public RecordStore {
   absl::Status RaiseTokens(std::uint64_t to) override;
   bool exclusive() const override { return false; }
   std::unique_ptr<LiveWatch> WatchLive(std::function<void(LiveChanges)> hear) override;
+  std::unique_ptr<ChangeWatch> WatchChanges(std::uint64_t after,
+                                            std::function<void(RecordChanges)> hear) override;
   // Of etcd's database, up to its quota.
   std::optional<Space> FreeSpace() override;
   absl::Status Close() override { return absl::OkStatus(); }

@@ -9,7 +9,6 @@ namespace latchkey::storage {
 namespace {
 
 constexpr std::int64_t kPage = 1'000;
-constexpr Duration kPauseAfterFailure = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -19,36 +18,19 @@ EtcdLiveWatch::EtcdLiveWatch(EtcdClient& client, const KeyLayout& layout,
       first_(layout.Live("")),
       end_(KeyLayout::EndOf(first_)),
       hear_(std::move(hear)),
-      thread_([this] { Run(); }) {}
+      follower_(client, Create(),
+                {.begin = [this] { return TellAll(); },
+                 .take = [this](const auto& response) { return Take(response); }}) {}
 
-EtcdLiveWatch::~EtcdLiveWatch() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    if (context_ != nullptr) context_->TryCancel();
-    changed_.NotifyAll();
-  }
-  thread_.join();
+etcdserverpb::WatchCreateRequest EtcdLiveWatch::Create() const {
+  etcdserverpb::WatchCreateRequest create;
+  create.set_key(first_);
+  create.set_range_end(end_);
+  create.set_progress_notify(true);
+  return create;
 }
 
-bool EtcdLiveWatch::stopping() {
-  MutexLock lock(mutex_);
-  return stopping_;
-}
-
-void EtcdLiveWatch::Pause() {
-  MutexLock lock(mutex_);
-  if (!stopping_) changed_.WaitFor(mutex_, kPauseAfterFailure);
-}
-
-void EtcdLiveWatch::Run() {
-  while (!stopping()) {
-    const bool well = next_ == 0 ? TellAll() : Follow();
-    if (!well) Pause();
-  }
-}
-
-bool EtcdLiveWatch::TellAll() {
+std::int64_t EtcdLiveWatch::TellAll() {
   etcdserverpb::RangeRequest request;
   request.set_key(first_);
   request.set_range_end(end_);
@@ -56,7 +38,7 @@ bool EtcdLiveWatch::TellAll() {
   LiveChanges told{.begins = true};
   while (!told.complete) {
     const auto page = client_.Range(request);
-    if (!page.ok() || stopping()) return false;
+    if (!page.ok() || follower_.stopping()) return 0;
     if (request.revision() == 0) request.set_revision(page->header().revision());
     for (const auto& stored : page->kvs()) {
       told.changes.push_back({stored.key().substr(first_.size()), DecodeValue(stored, true)});
@@ -66,44 +48,13 @@ bool EtcdLiveWatch::TellAll() {
     hear_(std::exchange(told, {.complete = told.complete}));
   }
   next_ = request.revision() + 1;
-  return true;
+  return next_;
 }
 
-std::shared_ptr<grpc::ClientContext> EtcdLiveWatch::NewContext() {
-  MutexLock lock(mutex_);
-  context_ = stopping_ ? nullptr : std::make_shared<grpc::ClientContext>();
-  return context_;
-}
-
-bool EtcdLiveWatch::Follow() {
-  const auto context = NewContext();
-  if (context == nullptr) return false;
-  const auto stream = client_.Watch(*context);
-  if (stream == nullptr) return false;
-  etcdserverpb::WatchRequest request;
-  auto& create = *request.mutable_create_request();
-  create.set_key(first_);
-  create.set_range_end(end_);
-  create.set_start_revision(next_);
-  create.set_progress_notify(true);
-  bool told = false;
-  etcdserverpb::WatchResponse response;
-  if (stream->Write(request)) {
-    while (stream->Read(&response) && Take(response)) told = true;
-  }
-  context->TryCancel();
-  (void)stream->Finish();
-  return told && next_ != 0;
-}
-
-bool EtcdLiveWatch::Take(const etcdserverpb::WatchResponse& response) {
-  if (response.canceled()) {
-    if (response.compact_revision() != 0) next_ = 0;
-    return false;
-  }
+std::int64_t EtcdLiveWatch::Take(const etcdserverpb::WatchResponse& response) {
   if (response.events().empty()) {
     if (!response.created()) next_ = std::max(next_, response.header().revision() + 1);
-    return true;
+    return next_;
   }
   LiveChanges told;
   for (const auto& event : response.events()) {
@@ -117,7 +68,7 @@ bool EtcdLiveWatch::Take(const etcdserverpb::WatchResponse& response) {
   }
   told.complete = true;
   hear_(std::move(told));
-  return true;
+  return next_;
 }
 
 }  // namespace latchkey::storage

@@ -53,6 +53,10 @@ std::uint64_t TokenAt(TokenFloor floor, std::int64_t revision, std::uint64_t pla
   return floor.value + (static_cast<std::uint64_t>(revision) << kPlaceBits) + place;
 }
 
+std::int64_t RevisionAt(TokenFloor floor, std::uint64_t token) {
+  return static_cast<std::int64_t>((token - floor.value) >> kPlaceBits);
+}
+
 Revision RevisionOf(std::int64_t mod_revision, bool live) {
   return (static_cast<Revision>(mod_revision) << 1) | (live ? 1 : 0);
 }

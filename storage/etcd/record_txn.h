@@ -32,6 +32,8 @@ inline constexpr std::uint64_t kPlacesMax = (1 << kPlaceBits) - 1;
 
 // The token of the grant that stood at `place` in the transaction of this revision.
 std::uint64_t TokenAt(TokenFloor floor, std::int64_t revision, std::uint64_t place);
+// The revision of such a token.
+std::int64_t RevisionAt(TokenFloor floor, std::uint64_t token);
 
 // A revision of the seam names etcd's revision of the key, and which of the two places it is in.
 Revision RevisionOf(std::int64_t mod_revision, bool live);

@@ -148,11 +148,12 @@ TEST_P(WatchTest, ARevisionThatIsNotKeptIsSaidToBeMissed) {
     Watch watch = Begin(revision);
     const auto news = watch.NextNews();
     EXPECT_TRUE(news.missed_changes());
-    EXPECT_EQ(news.revision(), revision + 4) << "it goes on with what is newest";
+    EXPECT_GE(news.revision(), revision + 4) << "it goes on with what is newest";
     MustAcquire("next", "x");
     EXPECT_EQ(watch.NextNews().record().key(), "next");
   }
-  EXPECT_TRUE(Begin(revision + 100).NextNews().missed_changes()) << "one that was never given";
+  constexpr std::uint64_t kFarAhead = 1'000'000'000;
+  EXPECT_TRUE(Begin(revision + kFarAhead).NextNews().missed_changes()) << "it was never given";
 }
 
 TEST_P(WatchTest, ARestartIsNeverSilent) {
@@ -164,8 +165,14 @@ TEST_P(WatchTest, ARestartIsNeverSilent) {
     revision = watch.NextNews().revision();
   }
   StartServer();
+  MustAcquire("b", "x");
   const auto news = Begin(revision).NextNews();
-  EXPECT_TRUE(news.missed_changes());
+  // etcd knows what it has not compacted, whichever server asks.
+  if (!over_etcd()) {
+    EXPECT_TRUE(news.missed_changes());
+  } else {
+    EXPECT_EQ(news.record().key(), "b");
+  }
   EXPECT_TRUE(!durable() || news.revision() > revision);
 }
 

@@ -98,6 +98,51 @@ TEST_F(ChangeFeedTest, WhatWasLetGoOfIsMissed) {
   EXPECT_GT(feed_.revision(), seen);
 }
 
+TEST_F(ChangeFeedTest, WhatTheStoreTellsHasTheRevisionsOfTheStore) {
+  ChangeFeed feed(limits_);
+  const auto publish = [&](std::uint64_t revision) {
+    feed.PublishTold(storage::MakeStoreKey("default", "a"), std::nullopt, context_, revision);
+  };
+  feed.Begin();
+  EXPECT_FALSE(feed.known());
+  feed.Restart(100);
+  EXPECT_TRUE(feed.known());
+  for (const std::uint64_t revision : {110u, 111u, 150u}) publish(revision);
+  feed.Advance(199);
+  std::vector<std::uint64_t> told;
+  for (std::uint64_t place = 100; place != 199;) {
+    const auto next = feed.After(place, "");
+    ASSERT_FALSE(next.missed);
+    place = next.revision;
+    told.push_back(place);
+  }
+  EXPECT_EQ(told, (std::vector<std::uint64_t>{110, 111, 150, 199}));
+  EXPECT_EQ(feed.After(130, "").revision, 150u) << "one that is between two changes";
+  EXPECT_TRUE(feed.After(99, "").missed);
+  EXPECT_TRUE(feed.After(200, "").ahead);
+  for (const std::uint64_t revision : {200u, 201u, 202u}) publish(revision);
+  EXPECT_TRUE(feed.After(109, "").missed) << "the oldest has gone";
+  EXPECT_FALSE(feed.After(110, "").missed);
+  feed.Restart(300);
+  EXPECT_TRUE(feed.After(202, "").missed) << "there was a gap";
+  EXPECT_FALSE(feed.After(300, "").missed);
+}
+
+TEST_F(ChangeFeedTest, TheStoreIsAskedToBeginWhereTheFirstWatchersGoOn) {
+  ChangeFeed feed(limits_);
+  feed.Begin(200);
+  feed.Begin(150);
+  feed.Begin();
+  EXPECT_EQ(feed.begin_after(), 150u);
+  feed.Restart(150);
+  feed.Begin(100);
+  EXPECT_EQ(feed.begin_after(), 150u) << "it has begun";
+  feed.End();
+  feed.Forget();
+  feed.Begin();
+  EXPECT_EQ(feed.begin_after(), 0u);
+}
+
 TEST_F(ChangeFeedTest, AKeyThatIsGoneIsAbsent) {
   feed_.Begin();
   feed_.Publish(storage::MakeStoreKey("default", "a"), std::nullopt, context_);

@@ -6,7 +6,7 @@
 
 namespace latchkey {
 
-SharedServer::SharedServer(SharedWorld& world)
+SharedServer::SharedServer(SharedWorld& world, ChangeFeed* changes)
     : world_(world),
       store_(world.memory, [this](const storage::StoreCall& call) { return Script(call); }) {
   auto retention =
@@ -22,7 +22,8 @@ SharedServer::SharedServer(SharedWorld& world)
                                                                 .fail_stop = &fail_stop_,
                                                                 .observer = this,
                                                                 .waiters = &waiters_,
-                                                                .storage_full = &storage_full_});
+                                                                .storage_full = &storage_full_,
+                                                                .changes = changes});
   partition_->BeginServing();
   watch_ = store_.WatchLive([this](storage::LiveChanges told) {
     census_.Hear(told);

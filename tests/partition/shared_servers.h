@@ -33,7 +33,8 @@ struct SharedWorld {
 
 class SharedServer final : public PartitionObserver {
  public:
-  explicit SharedServer(SharedWorld& world);
+  // `changes`: of those who watch at this server.
+  explicit SharedServer(SharedWorld& world, ChangeFeed* changes = nullptr);
   // Dies: nothing it has not told anybody is known.
   ~SharedServer() override;
 

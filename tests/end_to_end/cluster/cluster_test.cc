@@ -56,10 +56,12 @@ class ClusterTest : public testing::Test {
     acquired.status = server.coordination().AcquireLock(&context, request, &acquired.response);
     return acquired;
   }
-  static grpc::Status Renew(RunningLatchkeyd& server, const std::string& key, std::uint64_t token) {
+  static grpc::Status Renew(RunningLatchkeyd& server, const std::string& key, std::uint64_t token,
+                            const std::string& checkpoint = "") {
     v1::RenewLeaseRequest request;
     request.set_key(key);
     request.set_fencing_token(token);
+    if (!checkpoint.empty()) request.set_checkpoint(checkpoint);
     grpc::ClientContext context;
     v1::RenewLeaseResponse response;
     return server.coordination().RenewLease(&context, request, &response);
@@ -76,6 +78,55 @@ class ClusterTest : public testing::Test {
 
   TemporaryDirectory directory_;
   std::unique_ptr<EtcdCluster> etcd_;
+};
+
+// A stream of WatchRecords at one server.
+class Watch {
+ public:
+  explicit Watch(RunningLatchkeyd& server, std::uint64_t after_revision = 0) {
+    v1::WatchRecordsRequest request;
+    request.set_after_revision(after_revision);
+    context_.set_deadline(std::chrono::system_clock::now() + kPatience);
+    reader_ = server.admin().WatchRecords(&context_, request);
+  }
+  ~Watch() {
+    context_.TryCancel();
+    v1::WatchRecordsResponse ignored;
+    while (reader_->Read(&ignored)) {
+    }
+  }
+
+  // The keys that there are; what comes next is what changes.
+  std::vector<std::string> ReadPresent() {
+    std::vector<std::string> keys;
+    v1::WatchRecordsResponse response;
+    while (reader_->Read(&response) && response.revision() == 0) {
+      keys.push_back(response.record().key());
+    }
+    revision_ = response.revision();
+    return keys;
+  }
+  // The next so many changes; "missed" stands for those that are not known any more.
+  std::vector<std::string> Read(std::size_t count) {
+    std::vector<std::string> changes;
+    v1::WatchRecordsResponse response;
+    while (changes.size() < count && reader_->Read(&response)) {
+      EXPECT_GE(response.revision(), revision_);
+      revision_ = response.revision();
+      if (response.missed_changes()) changes.emplace_back("missed");
+      if (!response.has_record()) continue;
+      changes.push_back(response.record().key() + " " +
+                        State::State_Name(response.record().state()) +
+                        response.record().checkpoint());
+    }
+    return changes;
+  }
+  std::uint64_t revision() const { return revision_; }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::WatchRecordsResponse>> reader_;
+  std::uint64_t revision_ = 0;
 };
 
 TEST_F(ClusterTest, OfCallersOnAllServersOneIsGrantedEachKey) {
@@ -157,6 +208,44 @@ TEST_F(ClusterTest, AResultIsThereOnEveryServer) {
   EXPECT_TRUE(b->Record("k", token, "receipt").ok());
   EXPECT_TRUE(Acquire(*a, "k", "two").response.has_completed());
   EXPECT_EQ(a->Check("k").result().payload(), "receipt");
+}
+
+TEST_F(ClusterTest, AWatchAtOneServerShowsWhatIsDoneThroughAnotherAndGoesOnAtAThird) {
+  auto a = StartServer();
+  const auto b = StartServer();
+  const std::uint64_t mutex = Acquire(*b, "mutex", "one").token();
+  auto watch = std::make_unique<Watch>(*a);
+  EXPECT_THAT(watch->ReadPresent(), testing::ElementsAre("mutex"));
+  const std::uint64_t token = Acquire(*b, "k", "one").token();
+  EXPECT_TRUE(Renew(*b, "k", token, " half").ok());
+  EXPECT_TRUE(b->Record("k", token, "receipt").ok());
+  EXPECT_TRUE(Release(*a, "mutex", mutex).ok());
+  EXPECT_THAT(watch->Read(4),
+              testing::ElementsAre("k HELD", "k HELD half", "k COMPLETED half", "mutex ABSENT"));
+  const std::uint64_t seen = watch->revision();
+  watch.reset();
+  a->Kill();
+  EXPECT_NE(Acquire(*b, "later", "one").token(), 0u);
+  const auto c = StartServer();
+  Watch resumed(*c, seen);
+  EXPECT_THAT(resumed.Read(1), testing::ElementsAre("later HELD"));
+  EXPECT_NE(Acquire(*b, "last", "one").token(), 0u);
+  EXPECT_THAT(resumed.Read(1), testing::ElementsAre("last HELD"));
+  Watch unknown(*c, 1);
+  EXPECT_THAT(unknown.Read(1), testing::ElementsAre("missed"));
+}
+
+TEST_F(ClusterTest, AWatchGoesOnWhenEtcdIsBack) {
+  const auto server = StartServer();
+  Watch watch(*server);
+  EXPECT_THAT(watch.ReadPresent(), testing::IsEmpty());
+  etcd_->process(0).Kill();
+  ASSERT_TRUE(etcd_->Restart(0).ok());
+  const auto begun = SteadyClock::now();
+  while (Acquire(*server, "k", "one").token() == 0) {
+    ASSERT_LT(SteadyClock::now() - begun, kPatience);
+  }
+  EXPECT_THAT(watch.Read(1), testing::ElementsAre("k HELD"));
 }
 
 TEST_F(ClusterTest, WithoutEtcdNothingIsPromisedAndServiceComesBackByItself) {
