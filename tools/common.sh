@@ -27,6 +27,13 @@ build_linearizability() {
   (cd tools/linearizability && /usr/bin/go build -buildvcs=false -o "$out" .)
 }
 
+# Builds the etcd that is pinned in tools/etcd into build/tools.
+build_etcd() {
+  local out=$PWD/build/tools/etcd
+  if [[ $out -nt tools/etcd/go.mod && $out -nt tools/etcd/go.sum ]]; then return; fi
+  (cd tools/etcd && /usr/bin/go build -buildvcs=false -o "$out" go.etcd.io/etcd/server/v3)
+}
+
 # Makes stubs and programs of the examples in other languages, into build/tools/examples.
 build_examples() {
   local language

@@ -7,7 +7,7 @@ import sys
 import rules
 
 # Written by others, or about the rules themselves.
-EXCLUDED = ("proto/third_party/", "tests/tidy/", "tools/go/go.sum",
+EXCLUDED = ("proto/third_party/", "tests/tidy/", "tools/etcd/go.sum", "tools/go/go.sum",
             "tools/linearizability/go.sum", "examples/go/go.sum", "examples/node/package-lock.json", "LICENSE")
 
 

@@ -35,10 +35,10 @@ class Member:
         self.peer = f"127.0.0.1:{free_port()}"
         self.process = None
 
-    def start(self, cluster):
+    def start(self, program, cluster):
         with open(self.directory / f"{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(
-                [ETCD, f"--name={self.name}", f"--data-dir={self.directory}/{self.name}",
+                [program, f"--name={self.name}", f"--data-dir={self.directory}/{self.name}",
                  f"--listen-client-urls=http://{self.client}",
                  f"--advertise-client-urls=http://{self.client}",
                  f"--listen-peer-urls=http://{self.peer}",
@@ -88,7 +88,7 @@ class Run(Rig):
         self.counts = collections.Counter()
 
     def start_member(self, member):
-        member.start(",".join(f"{one.name}=http://{one.peer}" for one in self.members))
+        member.start(self.options.etcd, ",".join(f"{one.name}=http://{one.peer}" for one in self.members))
 
     def start_latchkeyd(self, place):
         store = "etcd://" + ",".join(relay.address for relay in self.relays[place])
@@ -237,6 +237,7 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=None, help="repeats the plan of a run")
     parser.add_argument("--keep", action="store_true", help="keep the directories with all that was written")
     parser.add_argument("--callers", type=int, default=8, help="callers at each server [8]")
+    parser.add_argument("--etcd", metavar="PROGRAM", default=ETCD, help="the etcd to run [%(default)s]")
     parser.add_argument("--programs", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--linearizability", required=True, help=argparse.SUPPRESS)
     parser.set_defaults(transport="both")

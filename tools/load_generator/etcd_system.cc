@@ -15,7 +15,6 @@
 namespace latchkey::bench {
 namespace {
 
-constexpr char kEtcd[] = "/usr/bin/etcd";
 constexpr int kLeaseSeconds = 3600;
 constexpr std::chrono::seconds kPatience(30);
 
@@ -211,7 +210,7 @@ template <typename Loop>
 System MakeSystem(const char* name, int members) {
   return {.name = name,
           .transport = "native",
-          .version = VersionOf(kEtcd),
+          .version = VersionOf(EtcdProgram()),
           .durability = "fdatasync before every reply",
           .connections_max = 0,
           .start = [members](const std::filesystem::path& directory) {

@@ -1,5 +1,6 @@
 #include "tools/process/etcd_cluster.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "etcd/kv.grpc.pb.h"
@@ -18,6 +19,11 @@ std::string Url(const FreePort& port, bool tls = false) {
 std::string NameOf(std::size_t member) { return "m" + std::to_string(member); }
 
 }  // namespace
+
+std::string EtcdProgram() {
+  const char* named = std::getenv("LATCHKEY_TEST_ETCD");
+  return named != nullptr ? named : "/usr/bin/etcd";
+}
 
 absl::StatusOr<std::unique_ptr<EtcdCluster>> EtcdCluster::Start(const std::string& directory,
                                                                 const EtcdClusterOptions& options) {

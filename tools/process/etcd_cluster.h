@@ -12,6 +12,9 @@
 
 namespace latchkey {
 
+// Debian's etcd, or the one that the environment variable LATCHKEY_TEST_ETCD names.
+std::string EtcdProgram();
+
 struct EtcdClusterOptions {
   int members = 1;
   // For tests of anything but durability: no member syncs, and elections are quick.
@@ -20,7 +23,7 @@ struct EtcdClusterOptions {
   bool tls = false;
   // Added to each member's command.
   std::vector<std::string> arguments = {};
-  std::string program = "/usr/bin/etcd";
+  std::string program = EtcdProgram();
 };
 
 // On loopback, on free ports, in a directory of its own, which it does not remove. Its members die
