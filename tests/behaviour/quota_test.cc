@@ -51,6 +51,7 @@ class QuotaTest : public BehaviourTest {
 TEST_P(QuotaTest, ARefusalNamesTheQuota) {
   StartShop([](auto& shop) { shop.live_records_max = 1; });
   ASSERT_TRUE(AcquireInShop("k1").ok());
+  Await([&] { return Shop().held() == 1; }, "its count");
   ExpectQuota(AcquireInShop("k2"), "live_records_max", "1");
   EXPECT_TRUE(Acquire("k2", "a1").ok());  // in "default"
 }
@@ -148,6 +149,7 @@ TEST_P(QuotaTest, SettingsChangeWhileLeasesAndWaitsGoOn) {
   };
   const auto second = Acquire("k2", "a1", short_lease);
   EXPECT_GT(second->grant().downstream_key_remaining().seconds(), 23 * 3600);
+  Await([&] { return Shop().held() == 2; }, "the count of both");
   ExpectQuota(Acquire("k3", "a1", short_lease), "live_records_max", "2");
   // The lease that was granted under the old ones is renewed as it was granted.
   const auto renewed = Renew("k1", token, [](auto& request) { request.set_namespace_("shop"); });
