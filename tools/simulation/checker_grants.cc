@@ -102,6 +102,7 @@ void Checker::OnFreshGrant(SeenCall& call, const v1::AcquireLockRequest& request
     }
   }
   token.granted = true;
+  token.starts_anew = grant.mode() == v1::Grant::EXECUTE && key.completion.has_value();
   JudgeOrder(call, token.begun);
   // Of a reply that was long on its way the run may be over, and the next one known.
   const bool newest = key.tokens.rbegin()->first == token.number;

@@ -28,7 +28,8 @@ void Checker::NoteAcquire(SeenCall& call, const v1::AcquireLockRequest& request)
 }
 
 // `waiter` waited until then: nobody who came later may have been granted the key before. A result
-// that was kept back for want of room is read again in its turn, and may be deleted by then.
+// that was kept back for want of room is read again in its turn, and may be deleted or forgotten by
+// then.
 void Checker::JudgeOrder(const SeenCall& waiter, Duration until) {
   const auto& request = std::get<v1::AcquireLockRequest>(waiter.request);
   if (WaitOf(request) == Duration::zero() || waiter.gone.has_value()) return;
@@ -38,7 +39,7 @@ void Checker::JudgeOrder(const SeenCall& waiter, Duration until) {
     const bool came_later = token.call->first_place > waiter.place;
     const bool was_first = token.begun + std::chrono::microseconds(1) < until;
     const bool passed_over = token.mode == v1::Grant::RECOVER && !request.accept_recover();
-    const bool may_start_anew = key.MayBeDeleted(waiter.arrived, token.begun);
+    const bool may_start_anew = token.starts_anew || key.MayBeDeleted(waiter.arrived, token.begun);
     if (!came_later || !was_first || passed_over || may_start_anew) continue;
     Violated("L8", "token " + std::to_string(number) + " of " + waiter.key +
                        " was granted to a call that came after call " +
@@ -138,8 +139,8 @@ void Checker::NoteEnded(const SeenCall& call, const v1::ReleaseRequest& request,
   if (!token.granted || forgets || !explicitly || settled || token.life != life_) return;
   if (response.state() == v1::CheckResultResponse::COMPLETED) return;
   // A run that is long over, and may be forgotten.
-  const bool completed = key.completion.has_value() &&
-                         key.completion->result.fencing_token() >= token.number;
+  const bool completed =
+      key.completion.has_value() && key.completion->result.fencing_token() >= token.number;
   if (completed || key.tokens.rbegin()->first > token.number) return;
   key.ended_attempts.emplace(token.attempt, now());
 }

@@ -45,6 +45,7 @@ struct SeenToken {
   std::uint64_t number = 0;
   // Its grant was seen, and not only repetitions of it: then these are known.
   bool granted = false;
+  bool starts_anew = false;  // after a result that was deleted or forgotten
   v1::Grant::Mode mode = v1::Grant::MODE_UNSPECIFIED;
   v1::AcquireLockRequest::OnLapse on_lapse = v1::AcquireLockRequest::ON_LAPSE_UNSPECIFIED;
   std::string attempt;
