@@ -214,7 +214,8 @@ class Run(Rig):
                 self.check_clients()
                 self.check_servers()
                 progress.show(f"{self.counts['kills']} kills, {self.counts['pauses']} pauses, "
-                              f"{self.counts['partitions']} partitions, {max(0, until - time.monotonic()):.0f} s left")
+                              f"{self.counts['partitions']} partitions, "
+                              f"{max(0, until - time.monotonic()):.0f} s left")
             self.settle(progress)
         finally:
             progress.end()
