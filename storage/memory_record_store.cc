@@ -117,8 +117,8 @@ absl::Status MemoryRecordStore::RaiseTokens(std::uint64_t to) {
 std::unique_ptr<LiveWatch> MemoryRecordStore::WatchLive(std::function<void(LiveChanges)> hear) {
   if (sharing_ == Sharing::kExclusive) return nullptr;
   using Live = Listener<LiveWatch, LiveChanges>;
-  auto watch = std::make_unique<Live>(mutex_, live_watches_, std::move(hear));
   MutexLock lock(mutex_);
+  auto watch = std::make_unique<Live>(mutex_, live_watches_, std::move(hear));
   LiveChanges all{.begins = true, .complete = true};
   for (const auto& [store_key, entry] : entries_) {
     if (entry.live) all.changes.push_back({store_key, LoadLocked(store_key)});
@@ -132,8 +132,8 @@ std::unique_ptr<ChangeWatch> MemoryRecordStore::WatchChanges(
     std::uint64_t /*after*/, std::function<void(RecordChanges)> hear) {
   if (sharing_ == Sharing::kExclusive) return nullptr;
   using Changes = Listener<ChangeWatch, RecordChanges>;
-  auto watch = std::make_unique<Changes>(mutex_, change_watches_, std::move(hear));
   MutexLock lock(mutex_);
+  auto watch = std::make_unique<Changes>(mutex_, change_watches_, std::move(hear));
   watch->hear({.begins = true, .position = position()});
   change_watches_.insert(watch.get());
   return watch;
