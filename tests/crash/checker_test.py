@@ -406,6 +406,12 @@ class NoFalseAlarmTest(unittest.TestCase):
             story.check(8, 10, "ABSENT")
             self.assertEqual(story.judged(), set() if shared else {"L4"})
 
+    def test_nothing_is_promised_where_nothing_is_left(self):
+        story = Story()
+        story.grant(0, 1900, "a", 1, remaining=0, elapsed=1900, on_lapse="FORGET")
+        story.grant(1200, 1201, "b", 2, on_lapse="FORGET")
+        self.check(story)
+
     def test_waiter_that_cannot_recover_is_passed_over(self):
         story = Story()
         story.grant(0, 1, "a", 1, lease=2000)

@@ -88,6 +88,11 @@ var rightStoriesOfSightings = map[string]func(s *story){
 }
 
 var rightStories = map[string]func(s *story){
+	"a grant of which nothing is left when it is answered": func(s *story) {
+		s.mutex(0, 1900, "a", `"reply":{"grant":{"fencing_token":"1","mode":"EXECUTE",`+
+			`"attempt_number":1,"lease_remaining":"0s"},"server_elapsed":"1.9s"}`)
+		s.mutex(1200, 1201, "b", grantOf(2))
+	},
 	"a failed read says nothing": func(s *story) {
 		s.check(0, 10, away)
 		s.check(0, none, lost)

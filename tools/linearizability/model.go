@@ -94,7 +94,7 @@ func newOperation(c *call, shared bool) *operation {
 	switch o.answer.kind {
 	case kindGrant:
 		left, lease := int64(c.reply.Grant.LeaseRemaining), int64(c.request.LeaseDuration)
-		o.leaseEnd = c.sent + elapsed + left
+		o.leaseEnd = promised(c.sent+elapsed, left)
 		if !o.answer.replayed && 0 < left && left <= lease {
 			to := c.end - (lease - left)
 			if shared {
@@ -103,7 +103,7 @@ func newOperation(c *call, shared bool) *operation {
 			o.narrow(later(c.sent, o.leaseEnd-lease), to)
 		}
 	case kindRenewed:
-		o.leaseEnd = c.sent + elapsed + int64(c.reply.LeaseRemaining)
+		o.leaseEnd = promised(c.sent+elapsed, int64(c.reply.LeaseRemaining))
 	case kindContention:
 		o.narrow(c.sent+int64(c.request.WaitTimeout), c.end)
 	case kindState:
@@ -112,6 +112,15 @@ func newOperation(c *call, shared bool) *operation {
 		}
 	}
 	return o
+}
+
+// promised is until when a lease holds of which so much is left at a time. If nothing is, the answer
+// does not say until when there was.
+func promised(at, left int64) int64 {
+	if left <= 0 {
+		return 0
+	}
+	return at + left
 }
 
 func (o *operation) narrow(from, to int64) {

@@ -62,7 +62,8 @@ class Token:
 
     def _widen(self, call, duration, elapsed, remaining):
         self.by_duration = max(self.by_duration, call.sent + duration)
-        self.by_reply = max(self.by_reply, call.sent + elapsed + remaining)
+        if remaining > 0:  # else it says that nothing is left, and not until when there was
+            self.by_reply = max(self.by_reply, call.sent + elapsed + remaining)
 
     def add_grant(self, call, grant, shared):
         elapsed, remaining = nanos(call.reply.get("server_elapsed")), nanos(grant.get("lease_remaining"))
