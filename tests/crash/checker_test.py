@@ -408,7 +408,8 @@ class NoFalseAlarmTest(unittest.TestCase):
 
     def test_nothing_is_promised_where_nothing_is_left(self):
         story = Story()
-        story.grant(0, 1900, "a", 1, remaining=0, elapsed=1900, on_lapse="FORGET")
+        story.grant(0, 1, "a", 1, lease=500, on_lapse="FORGET")
+        story.renew(400, 1900, 1, lease=500, remaining=0, elapsed=1500)
         story.grant(1200, 1201, "b", 2, on_lapse="FORGET")
         self.check(story)
 

@@ -92,8 +92,11 @@ class Story:
     def contention(self, sent, end, attempt, holder, **more):
         self.acquire(sent, end, attempt, {"contention": {"holder_id": holder}}, **more)
 
-    def renew(self, sent, end, token, lease=1000, refused=None, lost=False, **more):
-        reply = None if refused or lost else {"lease_remaining": seconds(lease), "server_elapsed": "0s"}
+    def renew(self, sent, end, token, lease=1000, remaining=None, elapsed=0, refused=None, lost=False,
+              **more):
+        left = lease if remaining is None else remaining
+        reply = None if refused or lost else {"lease_remaining": seconds(left),
+                                              "server_elapsed": seconds(elapsed)}
         self.call("RenewLease", sent, end,
                   {"fencing_token": str(token), "lease_duration": seconds(lease), **more}, reply, refused)
 

@@ -114,8 +114,8 @@ func newOperation(c *call, shared bool) *operation {
 	return o
 }
 
-// promised is until when a lease holds of which so much is left at a time. If nothing is, the answer
-// does not say until when there was.
+// promised is until when a lease holds of which so much is left at a time. If nothing is, the
+// answer does not say until when there was.
 func promised(at, left int64) int64 {
 	if left <= 0 {
 		return 0
