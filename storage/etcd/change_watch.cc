@@ -7,10 +7,9 @@
 namespace latchkey::storage {
 namespace {
 
-// The place of what stands for a whole revision: above all of its events, which are two for each
-// write at most.
-constexpr std::uint64_t kLastPlace = 255;
-static_assert(2 * kTxnWritesMax < kLastPlace);
+// What stands for a whole revision has the last place: above all of its events, which are two for
+// each write at most.
+static_assert(2 * kTxnWritesMax < kPlacesMax);
 
 // Whether nothing but an expired payload has gone.
 bool IsReclaimed(const etcdserverpb::Event& event, const Loaded& now) {
@@ -58,7 +57,7 @@ std::int64_t EtcdChangeWatch::Begin() {
   if (!floor.has_value()) return 0;
   floor_ = *floor;
   const std::int64_t newest = found->header().revision();
-  told_ = TokenAt(floor_, newest, kLastPlace);
+  told_ = TokenAt(floor_, newest, kPlacesMax);
   next_ = newest + 1;
   // Counted from where it is now? If etcd has given up that revision, this begins once more.
   const std::uint64_t after = std::exchange(after_, 0);
@@ -132,7 +131,7 @@ void EtcdChangeWatch::Tell(RecordChanges& told) {
   }
   gathered_.clear();
   gathered_events_ = 0;
-  told_ = std::max(told_, TokenAt(floor_, gathered_revision_, kLastPlace));
+  told_ = std::max(told_, TokenAt(floor_, gathered_revision_, kPlacesMax));
   told.position = told_;
   next_ = gathered_revision_ + 1;
 }

@@ -131,9 +131,7 @@ void Checker::JudgeLateComer(const SeenCall& call, const v1::AcquireLockRequest&
 void Checker::JudgeRun(const SeenKey& key, const SeenToken& token, const SeenCall& call) {
   if (token.mode != v1::Grant::EXECUTE) return;
   const Checker::Rules rules = rules_(call.key);
-  const bool after =
-      key.completion.has_value() && token.number > key.completion->result.fencing_token();
-  if (after) {
+  if (key.completion.has_value() && !key.CompletedSince(token.number)) {
     const bool gone = key.MayBeDeleted(Duration::zero(), now()) ||
                       MayBeForgotten(key, rules.key_retention + rules.slack);
     if (!gone) {

@@ -68,9 +68,7 @@ void Checker::OnSeen(const SeenCall& call, State::State state, const std::string
              what + " while the lease of token " + std::to_string(newest->number) + " lives");
   }
   // By it, or by one of whose grant nobody has heard.
-  const bool completed =
-      key.MayBeCompleted(*newest, now()) ||
-      (key.completion.has_value() && key.completion->result.fencing_token() >= newest->number);
+  const bool completed = key.MayBeCompleted(*newest, now()) || key.CompletedSince(newest->number);
   if (state == State::ABSENT && !key.MayBeSettled(*newest, now()) &&
       !(completed && MayBeForgotten(key, retention))) {
     Violated(Since(newest->life, "I6"), what + ", although the run of token " +

@@ -139,9 +139,7 @@ void Checker::NoteEnded(const SeenCall& call, const v1::ReleaseRequest& request,
   if (!token.granted || forgets || !explicitly || settled || token.life != life_) return;
   if (response.state() == v1::CheckResultResponse::COMPLETED) return;
   // A run that is long over, and may be forgotten.
-  const bool completed =
-      key.completion.has_value() && key.completion->result.fencing_token() >= token.number;
-  if (completed || key.tokens.rbegin()->first > token.number) return;
+  if (key.CompletedSince(token.number) || key.tokens.rbegin()->first > token.number) return;
   key.ended_attempts.emplace(token.attempt, now());
 }
 

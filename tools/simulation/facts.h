@@ -111,6 +111,10 @@ struct SeenKey {
   // Whether the run that the token belongs to may be over by then, without a result.
   bool MayBeSettled(const SeenToken& token, Duration by) const;
   bool MayBeDeleted(Duration since, Duration by) const;
+  // A result is known that this token's run, or a later one, has come to.
+  bool CompletedSince(std::uint64_t token) const {
+    return completion.has_value() && completion->result.fencing_token() >= token;
+  }
 };
 
 // Every request names its key in the same way.

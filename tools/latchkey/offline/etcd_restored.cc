@@ -23,17 +23,9 @@ int MarkAsRestored(const Options& options, Session& session) {
   const storage::KeyLayout layout(client.options().prefix);
   const auto restored = storage::MarkAsRestored(client, layout, clock.Wall(), options.token_floor);
   if (!restored.ok()) return FailOffline(restored.status());
-  const std::string before = std::to_string(restored->token_before);
-  const std::string now = std::to_string(restored->token_now);
-  const std::string by = std::to_string(restored->token_now - restored->token_before);
-  if (session.output.json()) {
-    session.output.Text("{\"token_before\":\"" + before + "\",\"token_now\":\"" + now +
-                        "\",\"tokens_moved_by\":\"" + by + "\"}\n");
-    return kDone;
-  }
-  session.output.Text(
-      "fencing tokens are moved on by " + by + ", from " + before + " to " + now +
-      "\nkeys without a record are in doubt until you run latchkey clear-restore-doubt\n");
+  const auto [before, now] = *restored;
+  session.output.Text(session.output.json() ? "{" + TokensMovedJson(before, now) + "}\n"
+                                            : TokensMovedText(before, now));
   return kDone;
 }
 
@@ -50,9 +42,7 @@ void AddEtcdRestored(Cli& cli) {
       ->type_name("etcd://HOST:PORT,...")
       ->required();
   AddEtcdOptions(sub, options->etcd);
-  sub.add_option("--token-floor", options->token_floor,
-                 "begin fencing tokens above this one, too, if you know of so high a one")
-      ->type_name("NUMBER");
+  AddTokenFloorOption(sub, options->token_floor);
 }
 
 }  // namespace latchkey::cli

@@ -61,20 +61,15 @@ int Restore(const Options& options, Session& session) {
   if (options.id != 0) order.id = options.id;
   const auto restored = storage::RestoreBackup(order);
   if (!restored.ok()) return FailOffline(restored.status());
-  const std::string before = std::to_string(restored->token_before);
-  const std::string now = std::to_string(restored->token_now);
-  const std::string by = std::to_string(restored->token_now - restored->token_before);
+  const std::string id = std::to_string(restored->id);
+  const std::string taken = Time(restored->taken_at_seconds);
   if (session.output.json()) {
-    session.output.Text("{\"backup_id\":\"" + std::to_string(restored->id) + "\",\"taken_at\":\"" +
-                        Time(restored->taken_at_seconds) + "\",\"token_before\":\"" + before +
-                        "\",\"token_now\":\"" + now + "\",\"tokens_moved_by\":\"" + by + "\"}\n");
+    session.output.Text("{\"backup_id\":\"" + id + "\",\"taken_at\":\"" + taken + "\"," +
+                        TokensMovedJson(restored->token_before, restored->token_now) + "}\n");
     return kDone;
   }
-  session.output.Text(
-      "backup " + std::to_string(restored->id) + " of " + Time(restored->taken_at_seconds) +
-      " is restored to " + order.to + "\nfencing tokens are moved on by " + by + ", from " +
-      before + " to " + now +
-      "\nkeys without a record are in doubt until you run latchkey clear-restore-doubt\n");
+  session.output.Text("backup " + id + " of " + taken + " is restored to " + order.to + "\n" +
+                      TokensMovedText(restored->token_before, restored->token_now));
   return kDone;
 }
 
@@ -93,9 +88,7 @@ void AddRestore(Cli& cli) {
   sub.add_option("--to", options->to, "the new store's directory: absent or empty")
       ->type_name("DIRECTORY");
   sub.add_option("--id", options->id, "which backup [the newest]")->type_name("NUMBER");
-  sub.add_option("--token-floor", options->token_floor,
-                 "begin fencing tokens above this one, too, if you know of so high a one")
-      ->type_name("NUMBER");
+  AddTokenFloorOption(sub, options->token_floor);
   sub.add_flag("--list", options->list, "show which backups there are, and do nothing");
 }
 

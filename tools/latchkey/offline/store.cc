@@ -33,6 +33,23 @@ absl::StatusOr<storage::EtcdOptions> EtcdOptionsOf(const std::string& store,
   return options;
 }
 
+void AddTokenFloorOption(CLI::App& sub, std::uint64_t& floor) {
+  sub.add_option("--token-floor", floor,
+                 "begin fencing tokens above this one, too, if you know of so high a one")
+      ->type_name("NUMBER");
+}
+
+std::string TokensMovedJson(std::uint64_t before, std::uint64_t now) {
+  return "\"token_before\":\"" + std::to_string(before) + "\",\"token_now\":\"" +
+         std::to_string(now) + "\",\"tokens_moved_by\":\"" + std::to_string(now - before) + "\"";
+}
+
+std::string TokensMovedText(std::uint64_t before, std::uint64_t now) {
+  return "fencing tokens are moved on by " + std::to_string(now - before) + ", from " +
+         std::to_string(before) + " to " + std::to_string(now) +
+         "\nkeys without a record are in doubt until you run latchkey clear-restore-doubt\n";
+}
+
 int FailOffline(const absl::Status& status) {
   Note(std::string(status.message()));
   return absl::IsFailedPrecondition(status) ? kRefused : kFailed;
