@@ -32,10 +32,10 @@ int List(const Options& options, Session& session) {
   Table table({{"BACKUP", Align::kRight}, {"TAKEN"}, {"BYTES", Align::kRight}});
   for (const storage::BackupListed& backup : *listed) {
     if (session.output.json()) {
-      session.output.Text("{\"id\":\"" + std::to_string(backup.id) +
-                          "\",\"damaged\":" + (backup.damaged ? "true" : "false") +
-                          ",\"size_bytes\":\"" + std::to_string(backup.size_bytes) +
-                          "\",\"taken_at\":\"" + Time(backup.taken_at_seconds) + "\"}\n");
+      session.output.Text(R"({"id":")" + std::to_string(backup.id) + R"(","damaged":)" +
+                          (backup.damaged ? "true" : "false") + R"(,"size_bytes":")" +
+                          std::to_string(backup.size_bytes) + R"(","taken_at":")" +
+                          Time(backup.taken_at_seconds) + "\"}\n");
     } else if (backup.damaged) {
       table.Add({std::to_string(backup.id), {"damaged", Tint::kRed}, ""});
     } else {
@@ -64,7 +64,7 @@ int Restore(const Options& options, Session& session) {
   const std::string id = std::to_string(restored->id);
   const std::string taken = Time(restored->taken_at_seconds);
   if (session.output.json()) {
-    session.output.Text("{\"backup_id\":\"" + id + "\",\"taken_at\":\"" + taken + "\"," +
+    session.output.Text(R"({"backup_id":")" + id + R"(","taken_at":")" + taken + R"(",)" +
                         TokensMovedJson(restored->token_before, restored->token_now) + "}\n");
     return kDone;
   }

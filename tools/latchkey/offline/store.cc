@@ -40,8 +40,8 @@ void AddTokenFloorOption(CLI::App& sub, std::uint64_t& floor) {
 }
 
 std::string TokensMovedJson(std::uint64_t before, std::uint64_t now) {
-  return "\"token_before\":\"" + std::to_string(before) + "\",\"token_now\":\"" +
-         std::to_string(now) + "\",\"tokens_moved_by\":\"" + std::to_string(now - before) + "\"";
+  return R"("token_before":")" + std::to_string(before) + R"(","token_now":")" +
+         std::to_string(now) + R"(","tokens_moved_by":")" + std::to_string(now - before) + "\"";
 }
 
 std::string TokensMovedText(std::uint64_t before, std::uint64_t now) {
